@@ -1,0 +1,55 @@
+// What reason numbers mean on one kernel. They differ between kernels, so nothing here is built in:
+// the names come from the running kernel, or from the head of a capture.
+import { knowledge } from "./knowledge.ts";
+import type { DropClass } from "./knowledge.ts";
+import type { Names } from "./field.ts";
+import type { ReasonWorld } from "../plan/predicate.ts";
+
+/** The prefixes that the kernel's enums carry and that nobody writes. */
+const prefix = /^(SKB_DROP_REASON_|SKB_)/;
+
+/** A reason's name without the enum's prefix: SOCKET_FILTER. */
+export function bareReason(name: string): string {
+  return name.replace(prefix, "");
+}
+
+/** What kind of drop a reason is; unknown for one that the table has no entry for. */
+export function classOfReason(name: string): DropClass {
+  const entry = Object.hasOwn(knowledge, name)
+    ? knowledge[name as keyof typeof knowledge]
+    : knowledgeOfSubsystem(name);
+  return entry?.class ?? "unknown";
+}
+
+/** `mac80211_unusable/RX_DROP_U_MIC_FAIL` is known by its subsystem at least. */
+function knowledgeOfSubsystem(name: string): { class: DropClass } | undefined {
+  const [subsystem = "", rest] = name.split("/");
+  if (rest === undefined || !Object.hasOwn(knowledge, subsystem)) return undefined;
+  return knowledge[subsystem as keyof typeof knowledge];
+}
+
+/**
+ * The names of one kernel. `reasons` and `subsystems` are by number, without prefixes; `site` turns
+ * an address into a function's name.
+ */
+export function reasonWorld(
+  reasons: ReadonlyMap<number, string>,
+  subsystems: ReadonlyMap<number, string>,
+  site: (address: bigint) => string = () => "",
+): ReasonWorld {
+  const subsystem = (id: number): string => subsystems.get(id >>> 16) ?? `subsystem${id >>> 16}`;
+  const reason = (id: number): string => {
+    const known = reasons.get(id);
+    if (known !== undefined) return known;
+    // All 32 bits are kept: a reason of a module that isn't understood must stay apart from others.
+    return id >>> 16 === 0 ? `0x${id.toString(16)}` : `${subsystem(id)}/0x${id.toString(16)}`;
+  };
+  const names: Names = {
+    reason,
+    // The key holds `reason >> 16` already.
+    subsystem: (id) => subsystems.get(id) ?? `subsystem${id}`,
+    classOf: (id) => classOfReason(reason(id)),
+    site,
+  };
+  return { reasons, subsystems, names };
+}

@@ -1,0 +1,134 @@
+// A key of a map in the kernel, made readable: which counts it serves, and its labels.
+import { fieldOf } from "../drop/field.ts";
+import type { FieldName, Names } from "../drop/field.ts";
+import { fitsMasks, inRanges } from "./predicate.ts";
+import type { Test } from "./predicate.ts";
+import { hasClass, keyFields } from "./plan.ts";
+import type { KeyMap, Plan } from "./plan.ts";
+import { bareFunction } from "../drop/site.ts";
+
+/** One key of a map. Keys that look alike to people (several addresses of one function) are one. */
+export interface SeriesKey {
+  /** The labels joined: equal for equal labels. */
+  readonly text: string;
+  /** The value of each field of the map's `by`. */
+  readonly labels: readonly string[];
+  /** The counts that it serves, by their index in the plan. */
+  readonly counts: readonly number[];
+}
+
+/** Between labels in a key's text; no label holds it (a name can't hold NUL). */
+export const separator = "\0";
+
+/** How many keys a reader remembers before it starts afresh. */
+const maxRemembered = 200_000;
+
+/**
+ * Makes the reader of a map's keys: from the comma-separated integers that bpftrace prints (a stack
+ * is text, and comes last) to labels. It returns undefined for what isn't such a key.
+ */
+export function keyReader(
+  plan: Plan,
+  map: KeyMap,
+  names: Names,
+): (raw: string) => SeriesKey | undefined {
+  const fields = keyFields(map);
+  const remembered = new Map<string, SeriesKey>();
+  const rests = new Map(
+    plan.counts.map((_, index) => {
+      const place = plan.places[index]!;
+      return [index, place.at === "map" ? place.rest : []];
+    }),
+  );
+  const withClass = hasClass(map);
+  return (raw) => {
+    const known = remembered.get(raw);
+    if (known !== undefined) return known;
+    const parts = splitKey(raw, fields, withClass);
+    if (parts === undefined) return undefined;
+    const served = map.classes[parts.chosen];
+    if (served === undefined) return undefined;
+    const byField = new Map<FieldName, { label: string; slots: readonly bigint[] }>();
+    for (const { field, slots, stack } of parts.values) {
+      const label = stack ?? fieldOf(field).label(slots, names);
+      byField.set(field, { label, slots });
+    }
+    const labels = map.by.map((field) => byField.get(field)!.label);
+    const counts = map.raw.length === 0
+      ? served
+      : served.filter((index) =>
+        rests.get(index)!.every((test) => holds(test, byField.get(test.field)!.slots))
+      );
+    const key: SeriesKey = { text: labels.join(separator), labels, counts };
+    if (remembered.size >= maxRemembered) remembered.clear();
+    remembered.set(raw, key);
+    return key;
+  };
+}
+
+interface KeyPart {
+  readonly field: FieldName;
+  readonly slots: readonly bigint[];
+  readonly stack?: string;
+}
+
+function splitKey(
+  raw: string,
+  fields: readonly FieldName[],
+  withClass: boolean,
+): { chosen: number; values: KeyPart[] } | undefined {
+  let rest = raw;
+  const integer = (): bigint | undefined => {
+    const comma = rest.indexOf(",");
+    const text = (comma === -1 ? rest : rest.slice(0, comma)).trim();
+    rest = comma === -1 ? "" : rest.slice(comma + 1);
+    return /^-?\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+  };
+  let chosen = 1;
+  if (withClass) {
+    const read = integer();
+    if (read === undefined) return undefined;
+    chosen = Number(read);
+  }
+  const values: KeyPart[] = [];
+  for (const field of fields) {
+    if (field === "stack") {
+      values.push({ field, slots: [], stack: foldStack(rest) });
+      rest = "";
+      continue;
+    }
+    const slots: bigint[] = [];
+    for (let i = 0; i < fieldOf(field).slots.length; i++) {
+      const read = integer();
+      if (read === undefined) return undefined;
+      slots.push(read);
+    }
+    values.push({ field, slots });
+  }
+  return rest === "" ? { chosen, values } : undefined;
+}
+
+/**
+ * bpftrace's stack (a frame a line, innermost first, indented; 0.23 escapes the newlines once more)
+ * as a folded one: outermost first, joined by `;`, offsets and compiler's suffixes taken off.
+ */
+export function foldStack(text: string): string {
+  return text.split(/\\n|\n/).map((line) => line.trim()).filter((line) => line !== "")
+    .map((frame) => bareFunction(frame.replace(/\+(0x)?[0-9a-f]+$/, "")).replaceAll(";", ":"))
+    .reverse().join(";");
+}
+
+/** Whether a test holds for the integers of a key. */
+function holds(test: Test, slots: readonly bigint[]): boolean {
+  if ("ranges" in test) return inRanges(test.ranges, Number(slots[0] ?? 0n));
+  if ("masks" in test) return fitsMasks(test.masks, test.not, bigEndianOf(slots));
+  return false;
+}
+
+/** The sixteen bytes of two little-endian words, as a big-endian integer. */
+function bigEndianOf(slots: readonly bigint[]): bigint {
+  const bytes = new DataView(new ArrayBuffer(16));
+  bytes.setBigUint64(0, BigInt.asUintN(64, slots[0] ?? 0n), true);
+  bytes.setBigUint64(8, BigInt.asUintN(64, slots[1] ?? 0n), true);
+  return (bytes.getBigUint64(0) << 64n) | bytes.getBigUint64(8);
+}

@@ -1,0 +1,58 @@
+// What gives drops: the kernel through bpftrace, a capture, or what a config brings.
+import type { FieldName } from "../drop/field.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { ReasonWorld } from "../plan/predicate.ts";
+import type { Tick } from "./tick.ts";
+
+/** What a source can give; read before rules are checked and planned. */
+export interface SourceFacts {
+  readonly world: ReasonWorld;
+  /** What it watches, in a few words: `Linux 6.18.44`. */
+  readonly title: string;
+  /** Why a field can't be had from it; undefined where it can. */
+  unavailable(field: FieldName): string | undefined;
+}
+
+/** What a source is run with. */
+export interface SourceRun {
+  readonly plan: Plan;
+  /** Milliseconds between ticks. */
+  readonly interval: number;
+  /** How many keys a map may hold. */
+  readonly maxKeys: number;
+  /** Aborted when the source is to hand over its last counts and end. */
+  readonly signal: AbortSignal;
+  readonly onTick: (tick: Tick) => void;
+  /** The source counts from now on. */
+  readonly onAttached: () => void;
+  /** Something that people should know; not an error. */
+  readonly log: (message: string) => void;
+}
+
+/**
+ * A source of drops. `run` settles when the source has ended, after its last tick; it rejects with
+ * an error that says what to do when it can't start.
+ */
+export interface Source {
+  readonly name: string;
+  facts(): Promise<SourceFacts>;
+  run(run: SourceRun): Promise<void>;
+}
+
+/**
+ * Makes a source public: give it to a config's `source`.
+ *
+ * @example
+ * ```ts
+ * import { defineSource } from "dropwatch";
+ *
+ * export const mine = defineSource({
+ *   name: "mine",
+ *   facts: () => Promise.reject(new Error("not yet")),
+ *   run: () => Promise.resolve(),
+ * });
+ * ```
+ */
+export function defineSource(source: Source): Source {
+  return source;
+}

@@ -1,0 +1,113 @@
+// What the running kernel offers: the tracepoint's fields, the names of reasons and subsystems, the
+// types. Reads files only; nothing is attached.
+import { readdir, readFile } from "node:fs/promises";
+import { release } from "node:os";
+import { noReasonField, noTracepoint } from "../../../core/error.ts";
+import type { KernelFacts } from "../../../core/drop/fragment.ts";
+import { bareReason } from "../../../core/drop/reason.ts";
+import { enumValues, hasMember, parseBtf } from "./btf.ts";
+import type { Btf } from "./btf.ts";
+
+export interface Kernel extends KernelFacts {
+  /** By number, without prefixes. */
+  readonly reasons: ReadonlyMap<number, string>;
+  readonly subsystems: ReadonlyMap<number, string>;
+}
+
+const tracefs = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+const btfFolder = "/sys/kernel/btf";
+
+/** Enums of reasons that modules bring, by the module's name. */
+const moduleEnums: Readonly<Record<string, readonly string[]>> = {
+  mac80211: ["mac80211_drop_reason"],
+  openvswitch: ["ovs_drop_reason"],
+};
+
+/**
+ * Reads the kernel's side.
+ *
+ * @throws DropwatchError NO_TRACEPOINT, or NO_REASON_FIELD before Linux 5.17.
+ */
+export async function readKernel(): Promise<Kernel> {
+  const [format, btf] = await Promise.all([readFormat(), readBtf("vmlinux")]);
+  const reasons = new Map<number, string>();
+  const subsystems = new Map<number, string>();
+  let args = new Set(["skbaddr", "location", "protocol", "reason"]);
+  if (format !== undefined) {
+    args = new Set([...format.matchAll(/field:[^;]*?(\w+);/g)].map((match) => match[1]!));
+    for (const [id, name] of symbols(format)) reasons.set(id, name);
+  }
+  if (btf !== undefined) {
+    for (const [name, id] of enumValues(btf, "skb_drop_reason")) addReason(reasons, id, name);
+    for (const [name, id] of enumValues(btf, "skb_drop_reason_subsys")) {
+      const bare = name.replace(/^SKB_DROP_REASON_SUBSYS_/, "").toLowerCase();
+      if (bare !== "num") subsystems.set(id, bare);
+    }
+    if (format === undefined && hasMember(btf, "trace_event_raw_kfree_skb", "rx_sk")) {
+      args.add("rx_sk");
+    }
+    await addModules(btf, reasons, subsystems);
+  }
+  if (format === undefined && btf === undefined) throw noTracepoint(release());
+  if (!args.has("reason") || reasons.size === 0) throw noReasonField(release());
+  if (subsystems.size === 0) subsystems.set(0, "core");
+  return {
+    release: release(),
+    args,
+    btf: btf !== undefined,
+    skIno: btf !== undefined && hasMember(btf, "sock", "sk_ino"),
+    reasons,
+    subsystems,
+  };
+}
+
+/** The tracepoint's format file; undefined where it can't be read (only root can). */
+async function readFormat(): Promise<string | undefined> {
+  for (const folder of tracefs) {
+    try {
+      return await readFile(`${folder}/events/skb/kfree_skb/format`, "utf8");
+    } catch {
+      // Not mounted here, or not for us: the next place, then BTF.
+    }
+  }
+  return undefined;
+}
+
+/** `{ 5, "SOCKET_FILTER" }` pairs of a format file's `__print_symbolic`. */
+function symbols(format: string): [number, string][] {
+  const pairs = [...format.matchAll(/\{\s*(0x[0-9a-f]+|\d+),\s*"(\w+)"\s*\}/g)];
+  return pairs.filter(([, , name]) => name !== "MAX")
+    .map(([, id, name]) => [Number(id), bareReason(name!)]);
+}
+
+function addReason(reasons: Map<number, string>, id: number, name: string): void {
+  if (/_MAX$|SUBSYS_MASK$|NOT_DROPPED_YET$|SKB_CONSUMED$/.test(name) || reasons.has(id)) return;
+  reasons.set(id, bareReason(name));
+}
+
+async function readBtf(name: string, base?: Btf): Promise<Btf | undefined> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(`${btfFolder}/${name}`);
+  } catch {
+    return undefined;
+  }
+  return parseBtf(bytes, base);
+}
+
+/** Reasons of loaded modules: `mac80211_unusable/RX_DROP_U_MIC_FAIL`. */
+async function addModules(
+  vmlinux: Btf,
+  reasons: Map<number, string>,
+  subsystems: ReadonlyMap<number, string>,
+): Promise<void> {
+  const loaded = new Set(await readdir(btfFolder));
+  for (const [module, enums] of Object.entries(moduleEnums)) {
+    const btf = loaded.has(module) ? await readBtf(module, vmlinux) : vmlinux;
+    if (btf === undefined) continue;
+    for (const [name, id] of enums.flatMap((each) => [...enumValues(btf, each)])) {
+      const subsystem = subsystems.get(id >>> 16);
+      if (id >>> 16 !== 0 && subsystem !== undefined) reasons.set(id, `${subsystem}/${name}`);
+    }
+  }
+}

@@ -1,0 +1,267 @@
+// Reads what bpftrace prints with -f json, and makes ticks of it. See program.ts for the frame of a
+// tick: "tick N COPY NSECS", a record a map, "end N".
+//
+// Counts by reason only ever grow, in two copies that take turns: a tick's share is the growth of
+// its copy. Maps by key are cleared after each tick: what is printed is the tick's share.
+import { fieldOf } from "../../../core/drop/field.ts";
+import type { Drop, Names } from "../../../core/drop/field.ts";
+import { foldStack, keyReader } from "../../../core/plan/key.ts";
+import type { SeriesKey } from "../../../core/plan/key.ts";
+import type { KeyMap, Plan } from "../../../core/plan/plan.ts";
+import { inRanges } from "../../../core/plan/predicate.ts";
+import type { Counted, MapCounts, Tick } from "../../../core/watch/tick.ts";
+import { tally } from "../../../core/watch/tick.ts";
+import { keyed } from "./program.ts";
+
+type Printed = ReadonlyMap<string, unknown>;
+
+interface Frame {
+  readonly tick: number;
+  readonly copy: number;
+  readonly nsecs: number;
+  readonly maps: Map<string, unknown>;
+}
+
+/** What the kernel's side ran but could not count: see /proc/PID/fdinfo, recursion_misses. */
+export type MissedDrops = () => number;
+
+export interface OutputOptions {
+  readonly plan: Plan;
+  readonly scalars: ReadonlyMap<string, number>;
+  readonly names: Names;
+  readonly missed: MissedDrops;
+  readonly now: () => number;
+  readonly onTick: (tick: Tick) => void;
+  readonly onAttached: () => void;
+}
+
+export interface OutputReader {
+  line(text: string): void;
+  /** bpftrace has ended: what it printed at its end are the last counts. */
+  end(): void;
+}
+
+export function outputReader(options: OutputOptions): OutputReader {
+  const { plan, names } = options;
+  const readers = plan.maps.map((map) => keyReader(plan, map, names));
+  const reasonTotals: [Map<number, number>, Map<number, number>] = [new Map(), new Map()];
+  /** The last printed value of variables that only grow, by their name. */
+  const grown = new Map<string, { n: number; sum: number }>();
+  let frame: Frame | undefined;
+  let atEnd = new Map<string, unknown>();
+  let samples: Drop[] = [];
+  let unreadable = 0;
+  let lostEvents = 0;
+  let missedBefore = 0;
+  let lastAt = options.now();
+  let lastNsecs: number | undefined;
+
+  const growth = (name: string, n: number, sum = 0): { n: number; sum: number } => {
+    const before = grown.get(name) ?? { n: 0, sum: 0 };
+    if (n < before.n) {
+      unreadable++;
+      return { n: 0, sum: 0 };
+    }
+    grown.set(name, { n, sum });
+    return { n: n - before.n, sum: sum - before.sum };
+  };
+
+  /** The growth of a copy's counts by reason. */
+  const readReasons = (maps: Printed, copy: number): Map<number, number> => {
+    const grownBy = new Map<number, number>();
+    const before = reasonTotals[copy as 0 | 1];
+    const add = (reason: number, total: unknown): void => {
+      if (!isCount(total) || total < (before.get(reason) ?? 0)) {
+        unreadable++;
+        return;
+      }
+      const n = total - (before.get(reason) ?? 0);
+      before.set(reason, total);
+      if (n > 0) grownBy.set(reason, (grownBy.get(reason) ?? 0) + n);
+    };
+    for (const [raw, total] of entriesOf(maps.get(`b${copy}`))) {
+      if (/^\d{1,10}$/.test(raw)) add(Number(raw), total);
+      else unreadable++;
+    }
+    for (const [name, reason] of options.scalars) {
+      const total = maps.get(`${name}_${copy}`);
+      if (total !== undefined) add(reason, total);
+    }
+    return grownBy;
+  };
+
+  const readMap = (
+    map: KeyMap,
+    maps: Printed,
+    copy: number,
+    reasons: ReadonlyMap<number, number>,
+  ): MapCounts => {
+    const name = `m${map.id}_${copy}`;
+    const printed = maps.get(name);
+    const found = new Map<string, { key: SeriesKey; n: number; sum: number }>();
+    const add = (raw: string, value: unknown): void => {
+      const read = readValue(value);
+      const key = read === undefined ? undefined : readers[map.id]!(raw);
+      if (read === undefined || key === undefined) {
+        unreadable++;
+        return;
+      }
+      const { n, sum } = keyed(map) ? read : growth(name, read.n, read.sum);
+      if (n === 0) return;
+      // The same labels can serve different counts: they are kept apart by what they serve.
+      const id = `${key.counts.join()}${key.text}`;
+      const before = found.get(id);
+      if (before === undefined) found.set(id, { key, n, sum });
+      else {
+        before.n += n;
+        before.sum += sum;
+      }
+    };
+    if (keyed(map)) for (const [raw, value] of entriesOf(printed)) add(raw, value);
+    else if (printed !== undefined) add("", printed);
+    const entries: Counted[] = [...found.values()];
+    const total = maps.get(`t${map.id}_${copy}`);
+    const belong = map.conditional
+      ? (isCount(total) ? growth(`t${map.id}_${copy}`, total).n : 0)
+      : belonging(plan, map, reasons);
+    const missing = Math.max(0, belong - entries.reduce((all, entry) => all + entry.n, 0));
+    // A map that has drops and wasn't printed is lost; one that was printed had no room.
+    const wasPrinted = printed !== undefined;
+    return { entries, other: wasPrinted ? missing : 0, lost: wasPrinted ? 0 : missing };
+  };
+
+  const emit = (maps: Printed, copy: number, nsecs: number | undefined, force: boolean): void => {
+    const reasons = readReasons(maps, copy);
+    const counts = plan.maps.map((map) => readMap(map, maps, copy, reasons));
+    const at = options.now();
+    const seconds = nsecs !== undefined && lastNsecs !== undefined
+      ? (nsecs - lastNsecs) / 1e9
+      : (at - lastAt) / 1000;
+    const missed = Math.max(0, options.missed() - missedBefore);
+    missedBefore += missed;
+    const seen = [...reasons.values()].reduce((all, n) => all + n, 0) + missed;
+    if (seen === 0 && !force) return;
+    lastAt = at;
+    if (nsecs !== undefined) lastNsecs = nsecs;
+    options.onTick({
+      at,
+      seconds: Math.max(0, seconds),
+      ...tally(seen, counts, missed),
+      reasons,
+      maps: counts,
+      samples,
+      unreadable: unreadable + lostEvents,
+    });
+    samples = [];
+    unreadable = 0;
+    lostEvents = 0;
+  };
+
+  const printed = (text: string): void => {
+    const words = text.trimEnd().split(" ");
+    if (words[0] === "tick" && words.length === 4) {
+      if (frame !== undefined) unreadable++;
+      const [tick, copy, nsecs] = words.slice(1).map(Number) as [number, number, number];
+      frame = { tick, copy, nsecs, maps: new Map() };
+    } else if (words[0] === "end" && frame !== undefined && Number(words[1]) === frame.tick) {
+      emit(frame.maps, frame.copy, frame.nsecs, true);
+      frame = undefined;
+    } else if (words[0] === "s" && plan.samples !== undefined) {
+      const sample = readSample(text, plan.samples.fields, names);
+      if (sample === undefined) unreadable++;
+      else samples.push(sample);
+    } else unreadable++;
+  };
+
+  return {
+    line(text) {
+      if (text.trim() === "") return;
+      const record = parseRecord(text);
+      if (record === undefined) unreadable++;
+      else if (record.type === "printf" && typeof record.data === "string") printed(record.data);
+      else if (record.type === "attached_probes") options.onAttached();
+      else if (record.type === "lost_events") {
+        lostEvents += Number((record.data as { events?: unknown } | null)?.events) || 1;
+      } else if (record.type === "map" || record.type === "stats") {
+        // In a frame the first print of a map counts: what follows it is the dump at the end, of
+        // a copy that may be half cleared.
+        const into = frame?.maps ?? atEnd;
+        for (const [name, value] of entriesOf(record.data)) {
+          const bare = name.replace(/^@/, "");
+          if (!into.has(bare)) into.set(bare, value);
+        }
+      } else unreadable++;
+    },
+    end() {
+      const maps = frame?.maps ?? atEnd;
+      const first = frame?.copy ?? 0;
+      emit(maps, first, undefined, false);
+      emit(maps, 1 - first, undefined, false);
+      frame = undefined;
+      atEnd = new Map();
+    },
+  };
+}
+
+/** Drops of the reasons that a map counts whatever else they are. */
+function belonging(plan: Plan, map: KeyMap, reasons: ReadonlyMap<number, number>): number {
+  let total = 0;
+  for (const group of plan.groups) {
+    if (!group.counted.some((counted) => counted.map === map.id)) continue;
+    for (const [reason, n] of reasons) if (inRanges(group.ranges, reason)) total += n;
+  }
+  return total;
+}
+
+function parseRecord(text: string): { type: string; data: unknown } | undefined {
+  try {
+    const record: unknown = JSON.parse(text);
+    if (typeof record !== "object" || record === null || !("type" in record)) return undefined;
+    if (typeof record.type !== "string" || !("data" in record)) return undefined;
+    return { type: record.type, data: record.data };
+  } catch {
+    return undefined;
+  }
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === "object" && value !== null ? Object.entries(value) : [];
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0;
+}
+
+/** A count, or what `stats()` prints: count, average, total. */
+function readValue(value: unknown): { n: number; sum: number } | undefined {
+  if (isCount(value)) return { n: value, sum: 0 };
+  if (typeof value !== "object" || value === null) return undefined;
+  const { count, total } = value as { count?: unknown; total?: unknown };
+  return isCount(count) && isCount(total) ? { n: count, sum: total } : undefined;
+}
+
+function readSample(
+  text: string,
+  fields: NonNullable<Plan["samples"]>["fields"],
+  names: Names,
+): Drop | undefined {
+  const numbers = fields.filter((field) => field !== "stack");
+  const width = numbers.reduce((sum, field) => sum + fieldOf(field).slots.length, 0);
+  const words = text.split(" ", width + 1);
+  if (words.length !== width + 1) return undefined;
+  const drop: { [name: string]: string } = {};
+  let at = 1;
+  for (const field of numbers) {
+    const slots: bigint[] = [];
+    for (let i = 0; i < fieldOf(field).slots.length; i++) {
+      const word = (words[at++] ?? "").trim();
+      if (!/^-?\d{1,20}$/.test(word)) return undefined;
+      slots.push(BigInt(word));
+    }
+    drop[field] = fieldOf(field).label(slots, names);
+  }
+  if (fields.includes("stack")) {
+    drop.stack = foldStack(text.slice(words.join(" ").length));
+  }
+  return drop as Drop;
+}

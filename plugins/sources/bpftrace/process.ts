@@ -1,0 +1,100 @@
+// One run of bpftrace: started with a program on stdin, read line by line, ended so that its last
+// counts arrive.
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { splitLines } from "../../../core/lines.ts";
+
+export interface BpftraceRun {
+  /** The lines of standard error that say more than that a limit could not be raised. */
+  readonly complaints: readonly string[];
+  readonly pid: number | undefined;
+  /** Settles when it has ended and all its lines were read. */
+  readonly ended: Promise<{ code: number | null; signal: string | null; error?: Error }>;
+  /** Asks it to print its maps and go; kills it when it doesn't. */
+  stop(): void;
+}
+
+/** It may be busy printing a large map; it must not be killed for that. */
+const patience = 10_000;
+/** bpftrace 0.17 now and then misses a SIGINT that comes while it polls. */
+const againAfter = 500;
+const maxComplaints = 40;
+
+export function runBpftrace(
+  command: readonly string[],
+  program: string,
+  maxKeys: number,
+  onLine: (line: string) => void,
+): BpftraceRun {
+  const [file = "bpftrace", ...args] = command;
+  const child = spawn(file, [...args, "-f", "json", "-"], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: {
+      ...process.env,
+      // The name before 0.19 and the one since.
+      BPFTRACE_MAP_KEYS_MAX: String(maxKeys),
+      BPFTRACE_MAX_MAP_KEYS: String(maxKeys),
+    },
+    // A Ctrl-C in the terminal goes to the whole group: the main process decides when bpftrace ends.
+    detached: true,
+  });
+  const complaints: string[] = [];
+  let error: Error | undefined;
+  child.on("error", (thrown) => error = thrown);
+  child.stdin.on("error", () => {}); // It ended before it read the program: `ended` tells why.
+  child.stdin.end(program);
+  const finished = Promise.all([
+    splitLines(child.stdout, onLine),
+    splitLines(child.stderr, (line) => {
+      if (/RLIMIT_MEMLOCK|available_filter_functions/.test(line)) return;
+      if (complaints.length < maxComplaints) complaints.push(line);
+    }),
+  ]);
+  const closed = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+    child.on("close", (code, signal) => resolve({ code, signal }));
+    child.on("error", () => resolve({ code: null, signal: null }));
+  });
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  const ended = (async () => {
+    const how = await closed;
+    if (error === undefined) await finished;
+    timers.forEach(clearTimeout);
+    return error === undefined ? how : { ...how, error };
+  })();
+  let stopping = false;
+  return {
+    complaints,
+    get pid() {
+      return child.pid;
+    },
+    ended,
+    stop() {
+      if (stopping) return;
+      stopping = true;
+      child.kill("SIGINT");
+      for (let after = againAfter; after < patience; after += againAfter) {
+        timers.push(setTimeout(() => child.kill("SIGINT"), after));
+      }
+      timers.push(setTimeout(() => child.kill("SIGKILL"), patience));
+    },
+  };
+}
+
+/**
+ * How many drops the kernel kept from the probe of a bpftrace process since it attached: a tracing
+ * program isn't run while another one runs on the same CPU. undefined where we may not look.
+ */
+export function missedBy(pid: number): number | undefined {
+  try {
+    let missed: number | undefined;
+    for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
+      const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8");
+      // 5 is BPF_PROG_TYPE_TRACEPOINT.
+      if (!/^prog_type:\s+5$/m.test(info)) continue;
+      missed = Math.max(missed ?? 0, Number(/^recursion_misses:\s+(\d+)$/m.exec(info)?.[1] ?? 0));
+    }
+    return missed;
+  } catch {
+    return undefined;
+  }
+}

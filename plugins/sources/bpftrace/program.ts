@@ -1,0 +1,316 @@
+// From a plan to a bpftrace program that runs as it is on 0.17, 0.23 and 0.27.
+//
+// Exactness: every map has two copies. A packet reads the flag @e once and counts in that copy; a
+// tick turns the flag, and prints the copy that nobody writes any more. Maps by key are then
+// cleared; the counts by reason never are (their keys are few), so a line that is lost on the way
+// costs nothing: the next one tells it again. @busy keeps a tick from turning the flag before
+// user space has printed and cleared the last one.
+//
+// Only integers are printed, so no name that a stranger chose is ever in the output.
+import { fieldOf } from "../../../core/drop/field.ts";
+import type { FieldName } from "../../../core/drop/field.ts";
+import { fragments, withDependencies } from "../../../core/drop/fragment.ts";
+import type { FragmentName, KernelFacts } from "../../../core/drop/fragment.ts";
+import { hasClass, keyFields } from "../../../core/plan/plan.ts";
+import type { Decision, KeyMap, Plan, ReasonGroup } from "../../../core/plan/plan.ts";
+import type { Mask, Range } from "../../../core/plan/predicate.ts";
+
+export interface ProgramOptions {
+  readonly kernel: KernelFacts;
+  /** Milliseconds between two ticks. */
+  readonly interval: number;
+  /** The addresses of kernel functions, as signed integers. */
+  readonly addresses: (functions: readonly string[]) => readonly Range[];
+}
+
+export interface Program {
+  readonly text: string;
+  /** Reasons counted in a variable of their own, which is cheaper than a map: map name → reason. */
+  readonly scalars: ReadonlyMap<string, number>;
+}
+
+/** More would be slower to print than they save. */
+const maxScalars = 8;
+
+/** How often the kernel looks whether it is time for a tick: a look can fall out (see program). */
+const looksPerTick = 50;
+
+type Lines = string[];
+
+const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
+
+/** Writes the program of a plan. */
+export function writeProgram(plan: Plan, options: ProgramOptions): Program {
+  const scalarOf = new Map<ReasonGroup, string>();
+  const scalars = new Map<string, number>();
+  for (const group of plan.groups) {
+    const [range] = group.ranges;
+    const single = group.ranges.length === 1 && range![0] === range![1];
+    if (!single || group.counted.length === 0 || scalars.size === maxScalars) continue;
+    scalarOf.set(group, `r${range![0]}`);
+    scalars.set(`r${range![0]}`, range![0]);
+  }
+  const text = [
+    ...probe(plan, options, scalarOf),
+    "",
+    ...ticker(plan, options, [...scalars.keys()]),
+    "",
+  ].join("\n");
+  return { text, scalars };
+}
+
+function probe(
+  plan: Plan,
+  options: ProgramOptions,
+  scalarOf: ReadonlyMap<ReasonGroup, string>,
+): Lines {
+  const wanted = fragmentsOf(plan);
+  const top = wanted.filter((name) => fragments[name].arg !== undefined);
+  const body: Lines = ["$reason = (uint64)(uint32)args->reason;"];
+  for (const name of top) body.push(...codeLines(name, options.kernel));
+  body.push("$e = @e;");
+  const emitted = new Set(top);
+  body.push(...groupBranches(plan, options, scalarOf, emitted));
+  if (plan.samples !== undefined) body.push(...sampler(plan.samples, options.kernel, emitted));
+  return ["tracepoint:skb:kfree_skb", "{", ...indent(body), "}"];
+}
+
+function codeLines(name: FragmentName, kernel: KernelFacts): Lines {
+  return fragments[name].code(kernel).split("\n").filter((line) => line.trim() !== "");
+}
+
+/** All fragments that the plan needs, in order. */
+export function fragmentsOf(plan: Plan): FragmentName[] {
+  const fields = new Set<FieldName>(plan.samples?.fields);
+  for (const map of plan.maps) {
+    for (const field of keyFields(map)) fields.add(field);
+    if (map.sum !== undefined) fields.add(map.sum);
+  }
+  for (const { counted } of plan.groups) {
+    for (const { decision } of counted) decisionFields(decision, fields);
+  }
+  return withDependencies([...fields].flatMap((field) => fieldOf(field).uses));
+}
+
+function decisionFields(decision: Decision, fields: Set<FieldName>): void {
+  if (typeof decision === "number") return;
+  fields.add(decision.field);
+  if ("cases" in decision) decision.cases.forEach(({ then }) => decisionFields(then, fields));
+  else {
+    decisionFields(decision.then, fields);
+    decisionFields(decision.otherwise, fields);
+  }
+}
+
+function groupBranches(
+  plan: Plan,
+  options: ProgramOptions,
+  scalarOf: ReadonlyMap<ReasonGroup, string>,
+  emitted: ReadonlySet<FragmentName>,
+): Lines {
+  const ranges = plan.groups.flatMap((group, index) =>
+    group.ranges.map((range) => ({ range, value: index }))
+  ).sort((a, b) => a.range[0] - b.range[0]);
+  const bodies = plan.groups.map((group) => groupBody(plan, group, options, scalarOf, emitted));
+  if (ranges.length === 1) return bodies[0]!;
+  // Where a group is one range, its code stands in the leaf itself; a group of several ranges
+  // gets a number first, so that its code stands there once.
+  const simple = plan.groups.every(({ ranges }) => ranges.length === 1);
+  if (simple) return numberTree("$reason", ranges, (index) => bodies[index]!);
+  return [
+    "$group = (uint64)0;",
+    ...numberTree("$reason", ranges, (index) => index === 0 ? [] : [`$group = (uint64)${index};`]),
+    ...numberTree(
+      "$group",
+      bodies.map((_, index) => ({ range: [index, index] as Range, value: index })),
+      (index) => bodies[index]!,
+    ),
+  ];
+}
+
+/** Nested ifs that find the case of a number in as few comparisons as can be. */
+function numberTree<T>(
+  variable: string,
+  cases: readonly { range: Range; value: T }[],
+  leaf: (value: T) => Lines,
+): Lines {
+  if (cases.length === 1) return leaf(cases[0]!.value);
+  const half = cases.length >> 1;
+  const below = numberTree(variable, cases.slice(0, half), leaf);
+  const above = numberTree(variable, cases.slice(half), leaf);
+  return ifElse(`${variable} < ${cases[half]!.range[0]}`, below, above);
+}
+
+function ifElse(condition: string, then: Lines, otherwise: Lines): Lines {
+  if (then.length === 0 && otherwise.length === 0) return [];
+  const tail = otherwise.length === 0 ? ["}"] : ["} else {", ...indent(otherwise), "}"];
+  return [`if (${condition}) {`, ...indent(then), ...tail];
+}
+
+/** The same statement on the copy that is being written. */
+function counting(statement: (copy: 0 | 1) => string): Lines {
+  return [`if ($e == 1) { ${statement(1)} } else { ${statement(0)} }`];
+}
+
+function groupBody(
+  plan: Plan,
+  group: ReasonGroup,
+  options: ProgramOptions,
+  scalarOf: ReadonlyMap<ReasonGroup, string>,
+  outside: ReadonlySet<FragmentName>,
+): Lines {
+  const lines: Lines = [];
+  const emitted = new Set(outside);
+  const scalar = scalarOf.get(group);
+  lines.push(...counting((copy) =>
+    scalar === undefined ? `@b${copy}[$reason] = count();` : `@${scalar}_${copy} = count();`
+  ));
+  for (const { map: id, decision } of group.counted) {
+    const map = plan.maps[id]!;
+    const asked = new Set<FieldName>();
+    decisionFields(decision, asked);
+    lines.push(...reading(asked, options.kernel, emitted));
+    if (typeof decision === "number") {
+      lines.push(...update(map, String(decision), options.kernel, emitted));
+      continue;
+    }
+    const chosen = `$class${id}`;
+    lines.push(`${chosen} = (uint64)0;`, ...decisionTree(decision, chosen, options));
+    const inner = new Set(emitted);
+    lines.push(...ifElse(`${chosen} != 0`, update(map, chosen, options.kernel, inner), []));
+  }
+  return lines;
+}
+
+/** The fragments of fields that haven't been read yet. */
+function reading(
+  fields: Iterable<FieldName>,
+  kernel: KernelFacts,
+  emitted: Set<FragmentName>,
+): Lines {
+  const lines: Lines = [];
+  for (const name of withDependencies([...fields].flatMap((field) => fieldOf(field).uses))) {
+    if (emitted.has(name)) continue;
+    emitted.add(name);
+    lines.push(...codeLines(name, kernel));
+  }
+  return lines;
+}
+
+function update(
+  map: KeyMap,
+  chosen: string,
+  kernel: KernelFacts,
+  emitted: Set<FragmentName>,
+): Lines {
+  const fields = keyFields(map);
+  const lines = reading([...fields, ...(map.sum === undefined ? [] : [map.sum])], kernel, emitted);
+  const key = [
+    ...(hasClass(map) ? [chosen.startsWith("$") ? chosen : `(uint64)${chosen}`] : []),
+    ...fields.flatMap((field) => fieldOf(field).slots),
+  ];
+  const index = key.length === 0 ? "" : `[${key.join(", ")}]`;
+  const value = map.sum === undefined ? "count()" : `stats(${fieldOf(map.sum).slots[0]})`;
+  lines.push(...counting((copy) => {
+    const total = map.conditional ? ` @t${map.id}_${copy} = count();` : "";
+    return `@m${map.id}_${copy}${index} = ${value};${total}`;
+  }));
+  return lines;
+}
+
+function decisionTree(decision: Decision, chosen: string, options: ProgramOptions): Lines {
+  if (typeof decision === "number") return decision === 0 ? [] : [`${chosen} = (uint64)${decision};`];
+  const leaf = (next: Decision): Lines => decisionTree(next, chosen, options);
+  const slots = fieldOf(decision.field).slots;
+  if ("cases" in decision) {
+    const cases = decision.cases.map(({ ranges, then }) => ({ range: ranges, value: then }));
+    return numberTree(slots[0]!, cases, leaf);
+  }
+  const condition = "masks" in decision
+    ? decision.masks.map((mask) => maskTest(slots, mask)).join(" || ")
+    : options.addresses(decision.names)
+      .map(([lo, hi]) => `($location >= ${lo} && $location <= ${hi})`).join(" || ");
+  return ifElse(condition === "" ? "0" : condition, leaf(decision.then), leaf(decision.otherwise));
+}
+
+/** Compares the masked words; a word with an empty mask isn't looked at. */
+function maskTest(slots: readonly string[], mask: Mask): string {
+  const words = (value: bigint): bigint[] => {
+    const bytes = new Uint8Array(16);
+    for (let i = 0; i < 16; i++) bytes[i] = Number((value >> BigInt(8 * (15 - i))) & 0xffn);
+    const view = new DataView(bytes.buffer);
+    return [view.getBigUint64(0, true), view.getBigUint64(8, true)];
+  };
+  const masks = words(mask.mask);
+  const values = words(mask.value);
+  const tests = slots.flatMap((slot, i) =>
+    masks[i] === 0n ? [] : [`((uint64)${slot} & 0x${masks[i]!.toString(16)}) == 0x${values[i]!.toString(16)}`]
+  );
+  return tests.length === 0 ? "1" : `(${tests.join(" && ")})`;
+}
+
+function sampler(
+  samples: NonNullable<Plan["samples"]>,
+  kernel: KernelFacts,
+  outside: ReadonlySet<FragmentName>,
+): Lines {
+  const emitted = new Set(outside);
+  const numbers = samples.fields.filter((field) => field !== "stack");
+  const slots = numbers.flatMap((field) => fieldOf(field).slots);
+  const stack = samples.fields.includes("stack");
+  const format = `s${" %lld".repeat(slots.length)}${stack ? " %s" : ""}\\n`;
+  const args = [...slots.map((slot) => `(int64)${slot}`), ...(stack ? ["kstack"] : [])];
+  return ifElse("@left[0] > 0", [
+    "@left[0] = @left[0] - 1;",
+    ...reading(numbers, kernel, emitted),
+    `printf(${[`"${format}"`, ...args].join(", ")});`,
+  ], []);
+}
+
+/**
+ * The tick. A timer's program doesn't run when it interrupts the probe on its CPU (the kernel lets
+ * no tracing program interrupt another), so it looks often, and ticks when the time has come.
+ */
+function ticker(plan: Plan, options: ProgramOptions, scalars: readonly string[]): Lines {
+  const look = Math.max(1, Math.round(options.interval / looksPerTick));
+  const nanoseconds = options.interval * 1_000_000;
+  const copy = (n: 0 | 1): Lines => [
+    ...scalars.map((name) => `print(@${name}_${n});`),
+    `print(@b${n});`,
+    ...plan.maps.flatMap((map) => [
+      ...(map.conditional ? [`print(@t${map.id}_${n});`] : []),
+      `print(@m${map.id}_${n});`,
+      ...(keyed(map) ? [`clear(@m${map.id}_${n});`] : []),
+    ]),
+  ];
+  const body = [
+    `@next = $now + ${nanoseconds} - ($now % ${nanoseconds});`,
+    "@busy[0] = 1;",
+    "$old = @e;",
+    "@e = 1 - $old;",
+    "@tick = @tick + 1;",
+    `printf("tick %lld %lld %lld\\n", @tick, $old, $now);`,
+    ...ifElse("$old == 1", copy(1), copy(0)),
+    ...(plan.samples === undefined ? [] : [`@left[0] = ${plan.samples.perTick};`]),
+    `printf("end %lld\\n", @tick);`,
+    "clear(@busy);",
+  ];
+  return [
+    `interval:ms:${look}`,
+    "{",
+    "  $now = nsecs;",
+    ...indent(ifElse("$now >= @next && @busy[0] == 0", body, [])),
+    "}",
+  ];
+}
+
+/** A map without a key is a variable: it isn't cleared, its growth is what was counted. */
+export function keyed(map: KeyMap): boolean {
+  return hasClass(map) || keyFields(map).length > 0;
+}
+
+
+/** Whether the names of kernel functions are needed, for a key, a condition or a sample. */
+export function usesSite(plan: Plan): boolean {
+  return fragmentsOf(plan).includes("location");
+}

@@ -1,0 +1,178 @@
+// The kernel as a source: one bpftrace, watched over. When it dies it is started again, the time
+// in which nobody counted is said, and what it had counted stays.
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fieldOf } from "../../../core/drop/field.ts";
+import { unavailable } from "../../../core/drop/fragment.ts";
+import { reasonWorld } from "../../../core/drop/reason.ts";
+import { symbolTable } from "../../../core/drop/site.ts";
+import type { SymbolTable } from "../../../core/drop/site.ts";
+import { bpftraceFailed, noBpftrace, noRoot } from "../../../core/error.ts";
+import type { DropwatchError } from "../../../core/error.ts";
+import type { Source, SourceFacts, SourceRun } from "../../../core/watch/source.ts";
+import type { Tick } from "../../../core/watch/tick.ts";
+import { readKernel } from "./kernel.ts";
+import type { Kernel } from "./kernel.ts";
+import { installCommand } from "./install.ts";
+import { outputReader } from "./output.ts";
+import { missedBy, runBpftrace } from "./process.ts";
+import type { BpftraceRun } from "./process.ts";
+import { usesSite, writeProgram } from "./program.ts";
+import type { Program } from "./program.ts";
+
+export interface BpftraceOptions {
+  /** The command and its first arguments: `["sudo", "-n", "bpftrace"]`. */
+  readonly command?: readonly string[];
+  readonly readKernel?: () => Promise<Kernel>;
+}
+
+const firstPause = 500;
+const longestPause = 30_000;
+/** Having run for so long, the next failure counts as the first again. */
+const settled = 60_000;
+
+/** The source that the main job watches: this machine's kernel. */
+export function bpftraceSource(options: BpftraceOptions = {}): Source {
+  const command = options.command ?? ["bpftrace"];
+  let kernel: Kernel | undefined;
+  let symbols: SymbolTable | undefined;
+  const load = async (): Promise<Kernel> => kernel ??= await (options.readKernel ?? readKernel)();
+  return {
+    name: "bpftrace",
+    async facts(): Promise<SourceFacts> {
+      const known = await load();
+      return {
+        world: reasonWorld(
+          known.reasons,
+          known.subsystems,
+          (address) => symbols?.nameAt(address) ?? "",
+        ),
+        title: `Linux ${known.release}`,
+        unavailable: (field) =>
+          fieldOf(field).uses.map((fragment) => unavailable(fragment, known))
+            .find((why) => why !== undefined),
+      };
+    },
+    async run(run) {
+      const known = await load();
+      const facts = await this.facts();
+      if (usesSite(run.plan)) symbols = symbolTable(await readFile("/proc/kallsyms", "utf8"));
+      const program = writeProgram(run.plan, {
+        kernel: known,
+        interval: run.interval,
+        addresses: (names) => symbols?.rangesOf(names) ?? [],
+      });
+      await superviseBpftrace(command, program, facts, run);
+    },
+  };
+}
+
+async function superviseBpftrace(
+  command: readonly string[],
+  program: Program,
+  facts: SourceFacts,
+  run: SourceRun,
+): Promise<void> {
+  let pause = firstPause;
+  let attachedOnce = false;
+  let downSince: number | undefined;
+  let why = "";
+  while (!run.signal.aborted) {
+    const startedAt = Date.now();
+    let attached = false;
+    const outcome = await once(command, program, facts, run, {
+      onAttached: () => {
+        attached = true;
+        if (!attachedOnce) run.onAttached();
+        attachedOnce = true;
+        if (downSince === undefined) return;
+        const seconds = (Date.now() - downSince) / 1000;
+        run.log(`bpftrace counts again after ${seconds.toFixed(1)} s without it (${why})`);
+        run.onTick(gapTick(run, seconds, why));
+        downSince = undefined;
+      },
+    });
+    if (run.signal.aborted) return;
+    if (!attachedOnce) throw cannotStart(command, outcome);
+    why = describeEnd(outcome);
+    downSince ??= Date.now();
+    if (attached && Date.now() - startedAt > settled) pause = firstPause;
+    run.log(`bpftrace ended (${why}); starting it again in ${pause / 1000} s`);
+    await sleep(pause, undefined, { signal: run.signal }).catch(() => {});
+    pause = Math.min(longestPause, pause * 2);
+  }
+}
+
+interface Outcome {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly error?: Error;
+  readonly complaints: readonly string[];
+}
+
+async function once(
+  command: readonly string[],
+  program: Program,
+  facts: SourceFacts,
+  run: SourceRun,
+  hooks: { onAttached: () => void },
+): Promise<Outcome> {
+  let process: BpftraceRun | undefined;
+  let missed = 0;
+  const reader = outputReader({
+    plan: run.plan,
+    scalars: program.scalars,
+    names: facts.world.names,
+    // The last figure stands when the process is gone.
+    missed: () => missed = missedBy(process?.pid ?? -1) ?? missed,
+    now: Date.now,
+    onTick: run.onTick,
+    onAttached: hooks.onAttached,
+  });
+  process = runBpftrace(command, program.text, run.maxKeys, (line) => reader.line(line));
+  const stop = (): void => process.stop();
+  run.signal.addEventListener("abort", stop);
+  if (run.signal.aborted) stop();
+  const how = await process.ended;
+  run.signal.removeEventListener("abort", stop);
+  reader.end();
+  return { ...how, complaints: process.complaints };
+}
+
+function gapTick(run: SourceRun, seconds: number, why: string): Tick {
+  return {
+    at: Date.now(),
+    seconds,
+    seen: 0,
+    counted: 0,
+    other: 0,
+    lost: 0,
+    reasons: new Map(),
+    maps: run.plan.maps.map(() => ({ entries: [], other: 0, lost: 0 })),
+    samples: [],
+    unreadable: 0,
+    gap: { seconds, why },
+  };
+}
+
+function describeEnd(outcome: Outcome): string {
+  if (outcome.error !== undefined) return outcome.error.message;
+  if (outcome.signal !== null) return `killed by ${outcome.signal}`;
+  return `exit code ${outcome.code}`;
+}
+
+/** Why the first start failed, and what to do about it. */
+function cannotStart(command: readonly string[], outcome: Outcome): DropwatchError {
+  const [file = "bpftrace"] = command;
+  const output = outcome.complaints.join("\n");
+  const code = (outcome.error as { code?: string } | undefined)?.code;
+  if (code === "ENOENT" || /command not found|No such file or directory: .?bpftrace/.test(output)) {
+    return noBpftrace(file, installCommand());
+  }
+  const isRoot = process.getuid?.() === 0;
+  if (/only supports running as the root user|Operation not permitted|password is required/
+    .test(output) || (!isRoot && file === "bpftrace")) {
+    return noRoot(["dropwatch", ...process.argv.slice(2)].join(" "));
+  }
+  return bpftraceFailed(describeEnd(outcome), output);
+}
