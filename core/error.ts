@@ -208,6 +208,22 @@ export function ruleCrashed(place: Place, doing: string, how: string): Dropwatch
   );
 }
 
+export function textFailed(place: Place, text: string, message: string): DropwatchError {
+  return new DropwatchError(
+    "TEXT_FAILED",
+    `Cannot make the ${text} of an alert: ${message}; it goes out with a plain one`,
+    { place, exit: exitCode.finding, data: { text } },
+  );
+}
+
+export function hostFailed(how: string): DropwatchError {
+  return new DropwatchError(
+    "HOST_FAILED",
+    `Cannot start the rule host, the process that runs rules: ${how}; its messages are above`,
+    { exit: exitCode.usage, data: { how } },
+  );
+}
+
 export function ruleMistake(
   place: Place,
   what: string,

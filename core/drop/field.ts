@@ -225,7 +225,8 @@ export const fields = {
     label: (slots) => (one(slots) === 256 ? "" : flagText(one(slots))),
   } as Field<string>,
   len: {
-    doc: "bytes in the packet (skb->len): from the header that was being handled on; a GSO skb is one",
+    doc:
+      "bytes in the packet (skb->len): from the header that was being handled on; a GSO skb is one",
     kind: "number",
     slots: ["$len"],
     uses: ["len"],
@@ -234,7 +235,7 @@ export const fields = {
     label: plain,
   } as Field<number>,
   dev: {
-    doc: "the name of the network device; \"\" where the kernel has let go of it (TCP sockets do)",
+    doc: 'the name of the network device; "" where the kernel has let go of it (TCP sockets do)',
     kind: "bytes",
     bytes: "text",
     slots: ["$dev_hi", "$dev_lo"],

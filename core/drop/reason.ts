@@ -1,31 +1,29 @@
 // What reason numbers mean on one kernel. They differ between kernels, so nothing here is built in:
 // the names come from the running kernel, or from the head of a capture.
 import { knowledge } from "./knowledge.ts";
-import type { DropClass } from "./knowledge.ts";
+import type { DropClass, ReasonKnowledge } from "./knowledge.ts";
 import type { Names } from "./field.ts";
 import type { ReasonWorld } from "../plan/predicate.ts";
 
-/** The prefixes that the kernel's enums carry and that nobody writes. */
-const prefix = /^(SKB_DROP_REASON_|SKB_)/;
+/** The prefix that the kernel's enum carries and that nobody writes. */
+const prefix = /^SKB_DROP_REASON_/;
 
 /** A reason's name without the enum's prefix: SOCKET_FILTER. */
 export function bareReason(name: string): string {
   return name.replace(prefix, "");
 }
 
-/** What kind of drop a reason is; unknown for one that the table has no entry for. */
-export function classOfReason(name: string): DropClass {
-  const entry = Object.hasOwn(knowledge, name)
-    ? knowledge[name as keyof typeof knowledge]
-    : knowledgeOfSubsystem(name);
-  return entry?.class ?? "unknown";
+/** The table's entry for a reason; undefined where it has none. */
+export function knowledgeOf(name: string): ReasonKnowledge | undefined {
+  if (Object.hasOwn(knowledge, name)) return knowledge[name as keyof typeof knowledge];
+  // `openvswitch/OVS_DROP_METER`: by its own name, or by its subsystem at least.
+  const [subsystem = "", own] = name.split("/");
+  return own === undefined ? undefined : knowledgeOf(own) ?? knowledgeOf(subsystem);
 }
 
-/** `mac80211_unusable/RX_DROP_U_MIC_FAIL` is known by its subsystem at least. */
-function knowledgeOfSubsystem(name: string): { class: DropClass } | undefined {
-  const [subsystem = "", rest] = name.split("/");
-  if (rest === undefined || !Object.hasOwn(knowledge, subsystem)) return undefined;
-  return knowledge[subsystem as keyof typeof knowledge];
+/** What kind of drop a reason is; unknown for one that the table has no entry for. */
+export function classOfReason(name: string): DropClass {
+  return knowledgeOf(name)?.class ?? "unknown";
 }
 
 /**

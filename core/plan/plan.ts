@@ -75,6 +75,8 @@ export type Place =
 export interface Sampling {
   readonly fields: readonly FieldName[];
   readonly perTick: number;
+  /** Which drops; what it asks must lie in the reason. */
+  readonly predicate: Predicate;
 }
 
 /** What the kernel is to count. Drops by reason are always counted. */
@@ -149,7 +151,13 @@ export function makePlan(counts: readonly Count[], samples?: Sampling): Plan {
       places[index] = { at: "map", map: id, rest };
     }
   });
-  return { samples, counts, places, maps, groups: groupReasons(cuts, maps, split, building, decisions) };
+  return {
+    samples,
+    counts,
+    places,
+    maps,
+    groups: groupReasons(cuts, maps, split, building, decisions),
+  };
 }
 
 /** The reasons cut into ranges in which every count says the same. */

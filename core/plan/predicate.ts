@@ -147,7 +147,7 @@ function reasonRanges(field: FieldName, name: string, world: ReasonWorld): Range
   }
   const ids = [...world.reasons].filter(([, known]) => known === name);
   if (ids.length > 0) return ids.map(([id]): Range => [id, id]);
-  const bare = name.replace(/^SKB_(DROP_REASON_)?/, "");
+  const bare = name.replace(/^SKB_DROP_REASON_/, "");
   return mistake(
     field,
     name,

@@ -14,8 +14,26 @@ export interface Btf {
 const kinds = { struct: 4, enum: 6, enum64: 19 } as const;
 /** Bytes after a type's 12: [fixed, for each of its vlen members], by kind. */
 const sizes: readonly (readonly [number, number])[] = [
-  [0, 0], [4, 0], [0, 0], [12, 0], [0, 12], [0, 12], [0, 8], [0, 0], [0, 0], [0, 0], // void … volatile
-  [0, 0], [0, 0], [0, 0], [0, 8], [4, 0], [0, 12], [0, 0], [4, 0], [0, 0], [0, 12], // const … enum64
+  [0, 0],
+  [4, 0],
+  [0, 0],
+  [12, 0],
+  [0, 12],
+  [0, 12],
+  [0, 8],
+  [0, 0],
+  [0, 0],
+  [0, 0], // void … volatile
+  [0, 0],
+  [0, 0],
+  [0, 0],
+  [0, 8],
+  [4, 0],
+  [0, 12],
+  [0, 0],
+  [4, 0],
+  [0, 0],
+  [0, 12], // const … enum64
 ];
 
 /** Reads the header; throws RangeError for what is no BTF. */

@@ -54,6 +54,8 @@ export function outputReader(options: OutputOptions): OutputReader {
   let lostEvents = 0;
   let missedBefore = 0;
   let lastAt = options.now();
+  /** Wall clock minus the kernel's, in milliseconds: the least delay seen tells it best. */
+  let clockOffset: number | undefined;
   let lastNsecs: number | undefined;
 
   const growth = (name: string, n: number, sum = 0): { n: number; sum: number } => {
@@ -117,7 +119,7 @@ export function outputReader(options: OutputOptions): OutputReader {
         before.sum += sum;
       }
     };
-    if (keyed(map)) for (const [raw, value] of entriesOf(printed)) add(raw, value);
+    if (keyed(map)) { for (const [raw, value] of entriesOf(printed)) add(raw, value); }
     else if (printed !== undefined) add("", printed);
     const entries: Counted[] = [...found.values()];
     const total = maps.get(`t${map.id}_${copy}`);
@@ -130,10 +132,18 @@ export function outputReader(options: OutputOptions): OutputReader {
     return { entries, other: wasPrinted ? missing : 0, lost: wasPrinted ? 0 : missing };
   };
 
+  const wallClock = (nsecs: number): number => {
+    const offset = options.now() - nsecs / 1e6;
+    // A clock that was set is followed at once; a delay on the way is not.
+    const stepped = clockOffset !== undefined && Math.abs(offset - clockOffset) > 5000;
+    clockOffset = clockOffset === undefined || stepped ? offset : Math.min(clockOffset, offset);
+    return nsecs / 1e6 + clockOffset;
+  };
+
   const emit = (maps: Printed, copy: number, nsecs: number | undefined, force: boolean): void => {
     const reasons = readReasons(maps, copy);
     const counts = plan.maps.map((map) => readMap(map, maps, copy, reasons));
-    const at = options.now();
+    const at = nsecs === undefined ? options.now() : wallClock(nsecs);
     const seconds = nsecs !== undefined && lastNsecs !== undefined
       ? (nsecs - lastNsecs) / 1e9
       : (at - lastAt) / 1000;

@@ -162,9 +162,11 @@ function groupBody(
   const lines: Lines = [];
   const emitted = new Set(outside);
   const scalar = scalarOf.get(group);
-  lines.push(...counting((copy) =>
-    scalar === undefined ? `@b${copy}[$reason] = count();` : `@${scalar}_${copy} = count();`
-  ));
+  lines.push(
+    ...counting((copy) =>
+      scalar === undefined ? `@b${copy}[$reason] = count();` : `@${scalar}_${copy} = count();`
+    ),
+  );
   for (const { map: id, decision } of group.counted) {
     const map = plan.maps[id]!;
     const asked = new Set<FieldName>();
@@ -219,7 +221,9 @@ function update(
 }
 
 function decisionTree(decision: Decision, chosen: string, options: ProgramOptions): Lines {
-  if (typeof decision === "number") return decision === 0 ? [] : [`${chosen} = (uint64)${decision};`];
+  if (typeof decision === "number") {
+    return decision === 0 ? [] : [`${chosen} = (uint64)${decision};`];
+  }
   const leaf = (next: Decision): Lines => decisionTree(next, chosen, options);
   const slots = fieldOf(decision.field).slots;
   if ("cases" in decision) {
@@ -244,7 +248,9 @@ function maskTest(slots: readonly string[], mask: Mask): string {
   const masks = words(mask.mask);
   const values = words(mask.value);
   const tests = slots.flatMap((slot, i) =>
-    masks[i] === 0n ? [] : [`((uint64)${slot} & 0x${masks[i]!.toString(16)}) == 0x${values[i]!.toString(16)}`]
+    masks[i] === 0n
+      ? []
+      : [`((uint64)${slot} & 0x${masks[i]!.toString(16)}) == 0x${values[i]!.toString(16)}`]
   );
   return tests.length === 0 ? "1" : `(${tests.join(" && ")})`;
 }
@@ -260,7 +266,10 @@ function sampler(
   const stack = samples.fields.includes("stack");
   const format = `s${" %lld".repeat(slots.length)}${stack ? " %s" : ""}\\n`;
   const args = [...slots.map((slot) => `(int64)${slot}`), ...(stack ? ["kstack"] : [])];
-  return ifElse("@left[0] > 0", [
+  const reasons = samples.predicate.flatMap((test) => "ranges" in test ? test.ranges : [])
+    .map(([lo, hi]) => lo === hi ? `$reason == ${lo}` : `($reason >= ${lo} && $reason <= ${hi})`);
+  const asked = reasons.length === 0 ? "" : ` && (${reasons.join(" || ")})`;
+  return ifElse(`@left[0] > 0${asked}`, [
     "@left[0] = @left[0] - 1;",
     ...reading(numbers, kernel, emitted),
     `printf(${[`"${format}"`, ...args].join(", ")});`,
@@ -308,7 +317,6 @@ function ticker(plan: Plan, options: ProgramOptions, scalars: readonly string[])
 export function keyed(map: KeyMap): boolean {
   return hasClass(map) || keyFields(map).length > 0;
 }
-
 
 /** Whether the names of kernel functions are needed, for a key, a condition or a sample. */
 export function usesSite(plan: Plan): boolean {

@@ -9,6 +9,7 @@ import { symbolTable } from "../../../core/drop/site.ts";
 import type { SymbolTable } from "../../../core/drop/site.ts";
 import { bpftraceFailed, noBpftrace, noRoot } from "../../../core/error.ts";
 import type { DropwatchError } from "../../../core/error.ts";
+import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts, SourceRun } from "../../../core/watch/source.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
 import { readKernel } from "./kernel.ts";
@@ -31,12 +32,25 @@ const longestPause = 30_000;
 /** Having run for so long, the next failure counts as the first again. */
 const settled = 60_000;
 
+/** The kernel as a source; it can also show the program that it would run. */
+export interface BpftraceSource extends Source {
+  program(plan: Plan, interval: number): Promise<string>;
+}
+
 /** The source that the main job watches: this machine's kernel. */
-export function bpftraceSource(options: BpftraceOptions = {}): Source {
+export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const command = options.command ?? ["bpftrace"];
   let kernel: Kernel | undefined;
   let symbols: SymbolTable | undefined;
   const load = async (): Promise<Kernel> => kernel ??= await (options.readKernel ?? readKernel)();
+  const write = async (plan: Plan, interval: number): Promise<Program> => {
+    if (usesSite(plan)) symbols ??= symbolTable(await readFile("/proc/kallsyms", "utf8"));
+    return writeProgram(plan, {
+      kernel: await load(),
+      interval,
+      addresses: (names) => symbols?.rangesOf(names) ?? [],
+    });
+  };
   return {
     name: "bpftrace",
     async facts(): Promise<SourceFacts> {
@@ -54,15 +68,12 @@ export function bpftraceSource(options: BpftraceOptions = {}): Source {
       };
     },
     async run(run) {
-      const known = await load();
       const facts = await this.facts();
-      if (usesSite(run.plan)) symbols = symbolTable(await readFile("/proc/kallsyms", "utf8"));
-      const program = writeProgram(run.plan, {
-        kernel: known,
-        interval: run.interval,
-        addresses: (names) => symbols?.rangesOf(names) ?? [],
-      });
+      const program = await write(run.plan, run.interval);
       await superviseBpftrace(command, program, facts, run);
+    },
+    async program(plan, interval) {
+      return (await write(plan, interval)).text;
     },
   };
 }
@@ -170,8 +181,10 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
     return noBpftrace(file, installCommand());
   }
   const isRoot = process.getuid?.() === 0;
-  if (/only supports running as the root user|Operation not permitted|password is required/
-    .test(output) || (!isRoot && file === "bpftrace")) {
+  if (
+    /only supports running as the root user|Operation not permitted|password is required/
+      .test(output) || (!isRoot && file === "bpftrace")
+  ) {
     return noRoot(["dropwatch", ...process.argv.slice(2)].join(" "));
   }
   return bpftraceFailed(describeEnd(outcome), output);

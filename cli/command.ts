@@ -1,0 +1,27 @@
+// What a command of the command line is.
+import type { Given, OptionName } from "./option.ts";
+
+/** Where a command reads from and writes to. */
+export interface Terminal {
+  /** Standard output: results only. */
+  out(text: string): void;
+  /** Standard error: everything that people should know. */
+  log(text: string): void;
+  /** Whether standard output is a terminal that may be coloured. */
+  readonly colour: boolean;
+  readonly isTerminal: boolean;
+  /** Aborted on SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export interface Command {
+  readonly name: string;
+  /** What stands behind the name in the help: `NAME`. */
+  readonly usage: string;
+  readonly doc: string;
+  readonly options: readonly OptionName[];
+  /** Lines that can be pasted. */
+  readonly examples: readonly string[];
+  /** Returns the exit code. */
+  run(given: Given, terminal: Terminal): Promise<number>;
+}

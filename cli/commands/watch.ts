@@ -1,0 +1,101 @@
+// The main job: rules over this machine's drops, alerts out, until it is told to end.
+import { showPlace } from "../../core/error.ts";
+import type { DropwatchError } from "../../core/error.ts";
+import { badOption, exitCode, missingArgument } from "../../core/error.ts";
+import { runPipeline } from "../../core/pipeline.ts";
+import type { RunSummary } from "../../core/pipeline.ts";
+import { showDuration } from "../../core/rule/duration.ts";
+import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
+import { showNumber } from "../../plugins/sinks/stdout.ts";
+import type { Command, Terminal } from "../command.ts";
+import { readSetting } from "../setting.ts";
+
+export const watchCommand: Command = {
+  name: "watch",
+  usage: "--rules DIR",
+  doc: "watch drops with rules and send alerts (the main job)",
+  options: [
+    "rules",
+    "config",
+    "sink",
+    "interval",
+    "state",
+    "duration",
+    "source",
+    "bpftrace",
+    "max-keys",
+    "json",
+  ],
+  examples: [
+    "dropwatch --rules rules/",
+    "dropwatch --rules rules/ --sink stdout --sink webhook=https://example.org/hook",
+    "dropwatch --rules rules/ --source replay:drops.ndjson --json",
+    `dropwatch --rules rules/ --bpftrace "sudo -n bpftrace"`,
+  ],
+  async run(given, terminal) {
+    if (given.words.length > 0) throw badOption("rules", given.words.join(" "), "--rules DIR");
+    const setting = await readSetting(given, terminal);
+    if (setting.rules.length === 0) {
+      throw missingArgument("watch", "rules: --rules DIR (or `rules` in dropwatch.config.ts)");
+    }
+    const duration = given.time("duration");
+    const files = await findRuleFiles(setting.rules);
+    const facts = setting.source.facts();
+    facts.catch(() => {}); // It is awaited below, where its error is the run's.
+    const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });
+    try {
+      for (const error of rules.errors) terminal.log(showError(error));
+      if (rules.rules.length === 0) {
+        terminal.log("no rule could be loaded: nothing to watch");
+        return exitCode.finding;
+      }
+      const title = (await facts).title;
+      const ending = AbortSignal.any([
+        terminal.signal,
+        ...(duration === undefined ? [] : [AbortSignal.timeout(duration)]),
+      ]);
+      const summary = await runPipeline({
+        source: setting.source,
+        rules,
+        sinks: setting.sinks,
+        interval: setting.interval,
+        maxKeys: setting.maxKeys,
+        signal: ending,
+        log: terminal.log,
+        onAttached: () =>
+          terminal.log(
+            `watching ${title} with ${rules.rules.length} rules; alerts to ` +
+              `${setting.sinks.map(({ name }) => name).join(", ")}; Ctrl-C ends it`,
+          ),
+      });
+      tellSummary(summary, given.flag("json"), terminal);
+      return exitCode.done;
+    } finally {
+      await rules.host.close();
+    }
+  },
+};
+
+/** A mistake in a rule, as compilers print it. */
+export function showError(error: DropwatchError): string {
+  const place = error.place === undefined ? "" : `${showPlace(error.place)}: `;
+  return `${place}${error.message} [${error.code}]`;
+}
+
+function tellSummary(summary: RunSummary, json: boolean, terminal: Terminal): void {
+  if (json) {
+    const timestamp = new Date().toISOString();
+    terminal.out(JSON.stringify({ type: "summary", timestamp, data: summary }));
+    return;
+  }
+  const { seconds, seen, counted, other, lost, restarts, rules } = summary;
+  const matched = rules.filter(({ total }) => total > 0).sort((a, b) => b.total - a.total);
+  terminal.log(
+    [
+      `watched ${showDuration(seconds * 1000)}: ${showNumber(seen)} drops seen = ` +
+      `${showNumber(counted)} counted + ${showNumber(other)} other + ${showNumber(lost)} lost` +
+      (restarts > 0 ? `; bpftrace was started again ${restarts} times` : ""),
+      ...matched.map(({ alert, total }) => `  ${alert}: ${showNumber(total)} drops matched`),
+    ].join("\n"),
+  );
+}

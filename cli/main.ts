@@ -1,0 +1,119 @@
+#!/usr/bin/env bun
+// The command line: finds the command, runs it, and turns errors into messages and exit codes.
+import process from "node:process";
+import { DropwatchError, exitCode, showPlace, unknownCommand } from "../core/error.ts";
+import { nearest } from "../core/nearest.ts";
+import type { Command, Terminal } from "./command.ts";
+import { checkCommand } from "./commands/check.ts";
+import { explainCommand } from "./commands/explain.ts";
+import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
+import { stacksCommand } from "./commands/stacks.ts";
+import { tailCommand } from "./commands/tail.ts";
+import { watchCommand } from "./commands/watch.ts";
+import { optionHelp, readOptions } from "./option.ts";
+import { version } from "./version.ts";
+
+const commands: readonly Command[] = [
+  watchCommand,
+  tailCommand,
+  stacksCommand,
+  reasonsCommand,
+  reasonCommand,
+  checkCommand,
+  explainCommand,
+];
+
+function overview(): string {
+  const rows = commands.map(({ name, usage, doc }) => [`${name} ${usage}`.trim(), doc] as const);
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return [
+    "dropwatch: who is losing packets on this machine, why, and where in the kernel",
+    "",
+    "usage: dropwatch [COMMAND] [OPTIONS]",
+    "",
+    ...rows.map(([left, doc]) => `  ${left.padEnd(width)}  ${doc}`),
+    "",
+    "Without a command it watches. `dropwatch COMMAND --help` tells more of one.",
+    "",
+    "examples:",
+    "  dropwatch --rules rules/                       watch, alerts on stdout",
+    "  dropwatch --rules rules/ --sink webhook=URL    alerts to a URL",
+    "  dropwatch tail                                 drops, one by one",
+    "  dropwatch stacks --reason SOCKET_FILTER        where in the kernel",
+  ].join("\n");
+}
+
+function helpOf(command: Command): string {
+  return [
+    `dropwatch ${command.name}: ${command.doc}`,
+    "",
+    `usage: dropwatch ${command.name} ${command.usage}`.trimEnd(),
+    "",
+    ...optionHelp(command.options),
+    "",
+    "examples:",
+    ...command.examples.map((example) => `  ${example}`),
+  ].join("\n");
+}
+
+async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const first = args[0];
+  const named = first !== undefined && !first.startsWith("-");
+  const command = named ? commands.find(({ name }) => name === first) : watchCommand;
+  if (command === undefined) {
+    if (first === "help") {
+      terminal.out(overview());
+      return exitCode.done;
+    }
+    throw unknownCommand(first!, nearest(first!, commands.map(({ name }) => name)));
+  }
+  const given = readOptions(named ? args.slice(1) : args, command.options);
+  if (given.flag("version")) terminal.out(`dropwatch ${version}`);
+  else if (given.flag("help")) {
+    terminal.out(named ? helpOf(command) : `${overview()}\n\n${helpOf(command)}`);
+  } else return await command.run(given, terminal);
+  return exitCode.done;
+}
+
+/** An error as people read it: where, what, and what to do. */
+function show(thrown: unknown): string {
+  if (thrown instanceof DropwatchError) {
+    const place = thrown.place === undefined ? "" : `${showPlace(thrown.place)}: `;
+    return `${place}${thrown.message} [${thrown.code}]`;
+  }
+  return thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown);
+}
+
+function openTerminal(): Terminal {
+  const ending = new AbortController();
+  let signals = 0;
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => {
+      // Who insists is obeyed; the first time the last counts and alerts still arrive.
+      if (++signals === 3) process.exit(130);
+      ending.abort();
+    });
+  }
+  // A reader that went away (`| head`) is no error: there is nobody left to tell.
+  process.stdout.on("error", () => ending.abort());
+  const isTerminal = process.stdout.isTTY === true;
+  return {
+    out: (text) => void process.stdout.write(`${text}\n`),
+    log: (text) => void process.stderr.write(`dropwatch: ${text}\n`),
+    colour: isTerminal && (process.env.NO_COLOR ?? "") === "",
+    isTerminal,
+    signal: ending.signal,
+  };
+}
+
+const terminal = openTerminal();
+let code: number;
+try {
+  code = await run(process.argv.slice(2), terminal);
+} catch (thrown) {
+  terminal.log(show(thrown));
+  code = thrown instanceof DropwatchError ? thrown.exit : 70;
+}
+// What was written must be out before the process is gone.
+await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
+process.exit(code);

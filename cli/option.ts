@@ -1,0 +1,115 @@
+// The options of the command line: one table, from which parsing, help and completion follow.
+import { parseArgs } from "@std/cli/parse-args";
+import { badOption, unknownOption } from "../core/error.ts";
+import { nearest } from "../core/nearest.ts";
+import { milliseconds } from "../core/rule/duration.ts";
+
+interface Option {
+  /** What the help shows for its value; a switch has none. */
+  readonly value?: string;
+  readonly doc: string;
+  /** May be given several times. */
+  readonly many?: boolean;
+}
+
+/** All options. A command says which of them it takes. */
+export const options = {
+  rules: { value: "DIR", doc: "folder or file with rules (several times for more)", many: true },
+  config: { value: "FILE", doc: "config file (default: dropwatch.config.ts, if there is one)" },
+  sink: { value: "SINK", doc: "where alerts go: stdout, webhook=URL (several times)", many: true },
+  interval: { value: "TIME", doc: "time between ticks (default: 1s)" },
+  state: { value: "DIR", doc: "folder that state is kept in" },
+  duration: { value: "TIME", doc: "end after this time" },
+  source: { value: "SOURCE", doc: "bpftrace (default), or replay:FILE" },
+  bpftrace: { value: "CMD", doc: `command that runs bpftrace, e.g. "sudo -n bpftrace"` },
+  "max-keys": { value: "N", doc: "keys that a map in the kernel may hold (default: 16384)" },
+  reason: { value: "NAME", doc: "only drops of this reason (several times)", many: true },
+  format: { value: "FORMAT", doc: "text, folded (for flame graphs) or speedscope" },
+  limit: { value: "N", doc: "how many to show" },
+  json: { doc: "one JSON object a line on stdout, and nothing else there" },
+  help: { doc: "show this help" },
+  version: { doc: "show the version" },
+} as const satisfies Readonly<Record<string, Option>>;
+
+export type OptionName = keyof typeof options;
+
+/** What was given: texts, lists of texts for what can come several times, true for switches. */
+export interface Given {
+  readonly words: readonly string[];
+  text(name: OptionName): string | undefined;
+  list(name: OptionName): readonly string[];
+  flag(name: OptionName): boolean;
+  /** Milliseconds of a duration. */
+  time(name: OptionName): number | undefined;
+  /** A whole number in bounds. */
+  number(name: OptionName, least: number, most: number): number | undefined;
+}
+
+/**
+ * Reads the arguments of a command that takes `names`.
+ *
+ * @throws DropwatchError UNKNOWN_OPTION, BAD_OPTION.
+ */
+export function readOptions(args: readonly string[], names: readonly OptionName[]): Given {
+  const table: Readonly<Record<string, Option>> = options;
+  const taken = [...names, "help", "version"];
+  const texts = taken.filter((name) => table[name]!.value !== undefined);
+  const parsed = parseArgs(args, {
+    string: [...texts, "_"],
+    boolean: taken.filter((name) => table[name]!.value === undefined),
+    collect: texts,
+    alias: { h: "help", V: "version" },
+    unknown: (arg: string) => {
+      if (!arg.startsWith("-") || arg === "-") return true;
+      const name = arg.replace(/^--?/, "").replace(/=.*$/s, "");
+      throw unknownOption(
+        arg.replace(/=.*$/s, ""),
+        nearest(name, taken).map((known) => `--${known}`),
+      );
+    },
+  });
+  const list = (name: OptionName): readonly string[] => (parsed[name] ?? []) as string[];
+  for (const name of texts as OptionName[]) {
+    const values = list(name);
+    if (values.includes("")) throw badOption(name, "", table[name]!.value!);
+    if (values.length > 1 && table[name]!.many !== true) {
+      throw badOption(name, values.join(" "), "one value");
+    }
+  }
+  const text = (name: OptionName): string | undefined => list(name)[0];
+  return {
+    words: parsed._.map(String),
+    text,
+    list,
+    flag: (name) => parsed[name] === true,
+    time(name) {
+      const value = text(name);
+      if (value === undefined) return undefined;
+      try {
+        return milliseconds(value);
+      } catch {
+        throw badOption(name, value, `a duration such as "10s" or "500ms"`);
+      }
+    },
+    number(name, least, most) {
+      const value = text(name);
+      if (value === undefined) return undefined;
+      const number = /^\d+$/.test(value) ? Number(value) : NaN;
+      if (!(number >= least && number <= most)) {
+        throw badOption(name, value, `a whole number from ${least} to ${most}`);
+      }
+      return number;
+    },
+  };
+}
+
+/** The lines of a help text for the options of a command. */
+export function optionHelp(names: readonly OptionName[]): string[] {
+  const table: Readonly<Record<string, Option>> = options;
+  const rows = [...names, "help" as const].map((name) => {
+    const { value, doc } = table[name]!;
+    return [`--${name}${value === undefined ? "" : ` ${value}`}`, doc] as const;
+  });
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, doc]) => `  ${left.padEnd(width)}  ${doc}`);
+}

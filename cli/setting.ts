@@ -1,0 +1,117 @@
+// What a run works with: the config file, and over it the options.
+import { access } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { badOption, unknownSink, unknownSource, unreadableFile } from "../core/error.ts";
+import { nearest } from "../core/nearest.ts";
+import type { Sink } from "../core/alert/sink.ts";
+import type { Source } from "../core/watch/source.ts";
+import { api, apiSymbol } from "../core/rule/api.ts";
+import { bundleFiles } from "../core/rule/bundle.ts";
+import { readConfig } from "../core/rule/config.ts";
+import type { Config } from "../core/rule/config.ts";
+import { milliseconds } from "../core/rule/duration.ts";
+import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
+import { replaySource } from "../plugins/sources/replay.ts";
+import { stdoutSink } from "../plugins/sinks/stdout.ts";
+import { webhookSink } from "../plugins/sinks/webhook.ts";
+import type { Terminal } from "./command.ts";
+import type { Given } from "./option.ts";
+
+/** What commands are run with, when config and options have been read. */
+export interface Setting {
+  readonly rules: readonly string[];
+  readonly source: Source;
+  readonly sinks: readonly Sink[];
+  /** Milliseconds. */
+  readonly interval: number;
+  readonly maxKeys: number;
+}
+
+const defaultConfig = "dropwatch.config.ts";
+const defaultMaxKeys = 16_384;
+const shortestInterval = 50;
+const longestInterval = 60_000;
+
+/** Reads the config and the options of a command. */
+export async function readSetting(given: Given, terminal: Terminal): Promise<Setting> {
+  const config = await loadConfig(given.text("config"));
+  const interval = given.time("interval") ?? milliseconds(config.interval ?? "1s");
+  if (interval < shortestInterval || interval > longestInterval) {
+    throw badOption("interval", `${interval}ms`, "from 50ms to 60s");
+  }
+  const rules = given.list("rules").length > 0 ? given.list("rules") : [config.rules ?? []].flat();
+  const sinks = given.list("sink").length > 0 ? given.list("sink") : config.sinks ?? ["stdout"];
+  return {
+    rules,
+    source: pickSource(
+      given.text("source") ?? config.source ?? "bpftrace",
+      bpftraceCommand(given, config),
+    ),
+    sinks: sinks.map((sink) =>
+      typeof sink === "string" ? pickSink(sink, given.flag("json"), terminal) : sink
+    ),
+    interval,
+    maxKeys: given.number("max-keys", 16, 1_000_000) ?? config.maxKeys ?? defaultMaxKeys,
+  };
+}
+
+function bpftraceCommand(given: Given, config: Config): readonly string[] {
+  const words = (given.text("bpftrace") ?? config.bpftrace ?? "bpftrace").trim().split(/\s+/);
+  if (words[0] === "") throw badOption("bpftrace", "", "a command");
+  return words;
+}
+
+/** The source that a command watches: the kernel, unless another one is asked for. */
+function pickSource(source: string | Source, bpftrace: readonly string[]): Source {
+  if (typeof source !== "string") return source;
+  if (source === "bpftrace") return bpftraceSource({ command: bpftrace });
+  if (source.startsWith("replay:")) return replaySource({ file: source.slice("replay:".length) });
+  throw unknownSource(source, nearest(source.split(":")[0]!, ["bpftrace", "replay:FILE"]));
+}
+
+function pickSink(spec: string, json: boolean, terminal: Terminal): Sink {
+  const at = spec.indexOf("=");
+  const name = at === -1 ? spec : spec.slice(0, at);
+  const value = at === -1 ? "" : spec.slice(at + 1);
+  switch (name) {
+    case "stdout":
+      return stdoutSink({
+        json,
+        colour: terminal.colour,
+        write: (text) => terminal.out(text.replace(/\n$/, "")),
+      });
+    case "webhook": {
+      const secret = process.env.DROPWATCH_WEBHOOK_SECRET;
+      return webhookSink({ url: value, ...(secret === undefined ? {} : { secret }) });
+    }
+    default:
+      throw unknownSink(name, nearest(name, ["stdout", "webhook=URL"]));
+  }
+}
+
+/** Runs a config file: it is the operator's own code, with the operator's rights. */
+async function loadConfig(named: string | undefined): Promise<Config> {
+  const file = resolve(named ?? defaultConfig);
+  try {
+    await access(file);
+  } catch (thrown) {
+    if (named === undefined) return {};
+    throw unreadableFile(named, thrown);
+  }
+  const { bundles, errors } = await bundleFiles([file]);
+  const broken = errors.get(file);
+  if (broken !== undefined) throw broken;
+  Object.assign(globalThis, { [apiSymbol]: api });
+  const folder = await mkdtemp(join(tmpdir(), "dropwatch-config-"));
+  try {
+    const path = join(folder, "config.mjs");
+    await writeFile(path, bundles.get(file)!.code, { mode: 0o600 });
+    const module = await import(pathToFileURL(path).href) as { default?: unknown };
+    return readConfig(named ?? defaultConfig, module.default);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

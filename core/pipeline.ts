@@ -1,0 +1,225 @@
+// The one file that joins the stages: rules → plan → source → watch → texts → sinks.
+import { fingerprint, plainSummary } from "./alert/alert.ts";
+import type { AlertMessage } from "./alert/alert.ts";
+import { makeQueue } from "./alert/queue.ts";
+import type { Queue } from "./alert/queue.ts";
+import type { Sink } from "./alert/sink.ts";
+import { reasonOf } from "./error.ts";
+import { makePlan } from "./plan/plan.ts";
+import type { Plan } from "./plan/plan.ts";
+import type { RuleSet } from "./rule/load.ts";
+import type { AlertFacts, TextName } from "./rule/rule.ts";
+import { textNames } from "./rule/rule.ts";
+import type { Source } from "./watch/source.ts";
+import type { Tick } from "./watch/tick.ts";
+import { countsOf, makeWatch } from "./watch/watch.ts";
+import type { Transition, Watch } from "./watch/watch.ts";
+
+/** What a run did, for the line at its end. */
+export interface RunSummary {
+  readonly seconds: number;
+  readonly ticks: number;
+  readonly seen: number;
+  readonly counted: number;
+  readonly other: number;
+  readonly lost: number;
+  /** How often the source had to be started again. */
+  readonly restarts: number;
+  readonly rules: readonly { readonly alert: string; readonly total: number }[];
+}
+
+export interface PipelineOptions {
+  readonly source: Source;
+  readonly rules: RuleSet;
+  readonly sinks: readonly Sink[];
+  /** Milliseconds between ticks. */
+  readonly interval: number;
+  readonly maxKeys: number;
+  readonly maxSeries?: number;
+  readonly signal: AbortSignal;
+  readonly log: (message: string) => void;
+  readonly onAttached?: () => void;
+  /** After the watch has seen the tick. */
+  readonly onTick?: (tick: Tick, watch: Watch) => void;
+}
+
+/** Milliseconds that sinks have at the end for what still waits. */
+const drainPatience = 5000;
+const defaultMaxSeries = 100_000;
+
+/** The plan of a set of rules: what the kernel is to count for them. */
+export function planRules(rules: RuleSet["rules"]): Plan {
+  return makePlan(countsOf(rules).counts);
+}
+
+/** Watches until the source ends or `signal` is aborted; everything is delivered or said. */
+export async function runPipeline(options: PipelineOptions): Promise<RunSummary> {
+  const { rules, log } = options;
+  const plan = planRules(rules.rules);
+  const maxSeries = options.maxSeries ?? defaultMaxSeries;
+  const watch = makeWatch({ rules: rules.rules, plan, interval: options.interval, maxSeries });
+  const queues = options.sinks.map((sink) => makeQueue(sink, { log }));
+  const sums = { ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0, seconds: 0 };
+  const say = onceEach(log);
+  let texts: Promise<void> = Promise.resolve();
+
+  const onTick = (tick: Tick): void => {
+    sums.ticks++;
+    sums.seconds += tick.seconds;
+    for (const name of ["seen", "counted", "other", "lost"] as const) sums[name] += tick[name];
+    if (tick.gap !== undefined) sums.restarts++;
+    const transitions = watch.tick(tick);
+    sayLosses(tick, plan, options.maxKeys, say);
+    if (watch.refused > 0) {
+      say(
+        "series",
+        `rules have more than ${maxSeries} combinations of labels in a window: the ` +
+          `rest is not told apart`,
+      );
+    }
+    const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
+    if (due.length > 0) {
+      texts = texts.then(() => notify(due, rules, queues, log));
+    }
+    options.onTick?.(tick, watch);
+  };
+
+  await options.source.run({
+    plan,
+    interval: options.interval,
+    maxKeys: options.maxKeys,
+    signal: options.signal,
+    onTick,
+    onAttached: () => options.onAttached?.(),
+    log,
+  });
+  await texts;
+  const left = await Promise.all(queues.map((queue) => queue.drain(drainPatience)));
+  queues.forEach((queue, i) => {
+    if (left[i]! > 0) {
+      log(`${queue.sink.name}: ${left[i]} alerts were not delivered before the end`);
+    }
+  });
+  const totals = watch.totals();
+  return {
+    seconds: Number(sums.seconds.toFixed(3)),
+    ticks: sums.ticks,
+    seen: sums.seen,
+    counted: sums.counted,
+    other: sums.other,
+    lost: sums.lost,
+    restarts: sums.restarts,
+    rules: rules.rules.map(({ alert }, i) => ({ alert, total: totals[i]! })),
+  };
+}
+
+/** Says a thing of a kind at most once a minute: a flood must not flood the log. */
+function onceEach(log: (message: string) => void): (kind: string, message: string) => void {
+  const said = new Map<string, number>();
+  return (kind, message) => {
+    const now = Date.now();
+    if (now - (said.get(kind) ?? -Infinity) < 60_000) return;
+    said.set(kind, now);
+    log(message);
+  };
+}
+
+function sayLosses(
+  tick: Tick,
+  plan: Plan,
+  maxKeys: number,
+  say: (kind: string, message: string) => void,
+): void {
+  if (tick.unreadable > 0) {
+    say("unreadable", `${tick.unreadable} lines of the source could not be read`);
+  }
+  if (tick.lost > 0) say("lost", `${tick.lost} drops were not counted: numbers are "at least"`);
+  tick.maps.forEach(({ other }, id) => {
+    if (other === 0) return;
+    const by = plan.maps[id]!.by.join(", ");
+    say(
+      `other ${id}`,
+      `more than ${maxKeys} keys by (${by}) in a tick: ${other} drops went to ` +
+        `"other" (--max-keys raises the limit)`,
+    );
+  });
+}
+
+/** Makes the messages of alerts and hands them to every sink, in order. */
+async function notify(
+  transitions: readonly Transition[],
+  rules: RuleSet,
+  queues: readonly Queue[],
+  log: (message: string) => void,
+): Promise<void> {
+  const messages = await Promise.all(transitions.map((each) => messageOf(each, rules, log)));
+  for (const message of messages) queues.forEach((queue) => queue.push(message));
+}
+
+async function messageOf(
+  transition: Transition,
+  rules: RuleSet,
+  log: (message: string) => void,
+): Promise<AlertMessage> {
+  const { rule, change, value, peak, total, exact, lost } = transition;
+  const status = change === "firing" ? "firing" : "resolved";
+  const labels = {
+    alertname: rule.alert,
+    severity: rule.severity,
+    ...rule.labels,
+    ...transition.labels,
+  };
+  const facts: AlertFacts = {
+    value,
+    peak,
+    total,
+    exact,
+    labels: { ...rule.labels, ...transition.labels },
+  };
+  const annotations: { [name: string]: string } = {};
+  for (const name of textNames) {
+    const text = await textOf(name, transition, facts, rules, log);
+    if (text !== undefined) annotations[name] = text;
+  }
+  annotations.summary ??= plainSummary(rule.alert, labels);
+  if (rule.runbook !== undefined) annotations.runbook = rule.runbook;
+  const at = new Date(transition.at).toISOString();
+  return {
+    type: `alert.${status}`,
+    timestamp: at,
+    data: {
+      alert: rule.alert,
+      status,
+      severity: rule.severity,
+      labels,
+      annotations,
+      value,
+      peak,
+      total,
+      startsAt: new Date(transition.since).toISOString(),
+      endsAt: status === "resolved" ? at : null,
+      fingerprint: fingerprint(labels),
+      exact,
+      lost,
+      evidence: {},
+    },
+  };
+}
+
+/** A text of a rule; where its function fails, the alert goes out with a plain one. */
+async function textOf(
+  name: TextName,
+  { rule }: Transition,
+  facts: AlertFacts,
+  rules: RuleSet,
+  log: (message: string) => void,
+): Promise<string | undefined> {
+  const text = rule.texts[name];
+  if (text === undefined || typeof text === "string") return text;
+  try {
+    return await rules.host.text(rule.file, rule.index, name, facts);
+  } catch (thrown) {
+    log(`${rule.alert}: ${reasonOf(thrown)}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,169 @@
+// The other way to count: a drop whose labels are known, tested in TypeScript. A replay, a source
+// of somebody else's and the tests of rules count so; it gives what the kernel's program gives.
+import { addressBytes } from "../drop/bytes.ts";
+import { fieldOf } from "../drop/field.ts";
+import type { Drop, FieldName } from "../drop/field.ts";
+import type { MapCounts } from "../watch/tick.ts";
+import { separator } from "./key.ts";
+import type { SeriesKey } from "./key.ts";
+import type { Plan } from "./plan.ts";
+import { fitsMasks, inRanges } from "./predicate.ts";
+import type { ReasonWorld, Test } from "./predicate.ts";
+
+/** Counts drops between two ticks. */
+export interface DropCounter {
+  /** Counts `n` drops that are alike. */
+  add(drop: Drop, n: number): void;
+  /** What was counted since the last call. */
+  take(): { seen: number; reasons: Map<number, number>; maps: MapCounts[] };
+}
+
+interface MapCounter {
+  readonly entries: Map<string, { key: SeriesKey; n: number; sum: number }>;
+}
+
+type Check = (drop: Drop) => boolean;
+
+/** How many reasons, and keys of a map, are remembered before the memory is made afresh. */
+const maxRemembered = 100_000;
+
+/** Makes a counter for a plan. Numbers of reasons are those of `world`. */
+export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
+  const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
+  const reasonId = (name: string): number => {
+    const known = idOf.get(name);
+    if (known !== undefined) return known;
+    // `openvswitch/0x20003`, or one that the kernel of the drop had and this world has not.
+    const hex = /(?:^|\/)0x([0-9a-f]{1,8})$/.exec(name)?.[1];
+    const id = hex === undefined ? 0xffff_0000 + (idOf.size & 0xffff) : parseInt(hex, 16);
+    idOf.set(name, id);
+    return id;
+  };
+  const byReason = new Map<string, { id: number; maps: MapWork[] }>();
+  const workOf = (reason: string): { id: number; maps: MapWork[] } => {
+    let work = byReason.get(reason);
+    if (work === undefined) {
+      const id = reasonId(reason);
+      work = { id, maps: mapWork(plan, id) };
+      if (byReason.size > maxRemembered) byReason.clear();
+      byReason.set(reason, work);
+    }
+    return work;
+  };
+  let seen = 0;
+  let reasons = new Map<number, number>();
+  let counters = plan.maps.map((): MapCounter => ({ entries: new Map() }));
+  return {
+    add(drop, n) {
+      seen += n;
+      const work = workOf(drop.reason ?? "");
+      reasons.set(work.id, (reasons.get(work.id) ?? 0) + n);
+      for (const { map, counts, by, sum } of work.maps) {
+        let served: number[] | undefined;
+        for (const { index, check } of counts) {
+          if (check === undefined || check(drop)) (served ??= []).push(index);
+        }
+        if (served === undefined) continue;
+        let text = "";
+        for (let i = 0; i < by.length; i++) {
+          const label = drop[by[i]!] ?? "";
+          text = i === 0 ? label : text + separator + label;
+        }
+        const id = served.length === counts.length ? text : `${served.join()}\n${text}`;
+        const { entries } = counters[map]!;
+        const entry = entries.get(id);
+        const total = sum === undefined ? 0 : n * Number(drop[sum] ?? 0);
+        if (entry !== undefined) {
+          entry.n += n;
+          entry.sum += total;
+        } else {
+          const labels = by.map((field) => drop[field] ?? "");
+          entries.set(id, { key: { text, labels, counts: served }, n, sum: total });
+        }
+      }
+    },
+    take() {
+      const taken = {
+        seen,
+        reasons,
+        maps: counters.map(({ entries }): MapCounts => ({
+          entries: [...entries.values()],
+          other: 0,
+          lost: 0,
+        })),
+      };
+      seen = 0;
+      reasons = new Map();
+      counters = plan.maps.map((): MapCounter => ({ entries: new Map() }));
+      return taken;
+    },
+  };
+}
+
+interface MapWork {
+  readonly map: number;
+  readonly by: readonly FieldName[];
+  readonly sum: FieldName | undefined;
+  readonly counts: readonly { readonly index: number; readonly check: Check | undefined }[];
+}
+
+/** What a drop of a reason may be counted for; only what else is asked remains to be checked. */
+function mapWork(plan: Plan, reason: number): MapWork[] {
+  return plan.maps.flatMap((map): MapWork[] => {
+    const counts = plan.counts.flatMap((count, index): MapWork["counts"] => {
+      const place = plan.places[index]!;
+      if (place.at !== "map" || place.map !== map.id) return [];
+      const isReason = (test: Test): boolean => fieldOf(test.field).kind === "reason";
+      const fits = count.predicate.every((test) =>
+        !isReason(test) || ("ranges" in test && inRanges(test.ranges, reason))
+      );
+      if (!fits) return [];
+      const checks = count.predicate.filter((test) => !isReason(test)).map(checkOf);
+      if (checks.length === 0) return [{ index, check: undefined }];
+      return [{ index, check: (drop: Drop) => checks.every((check) => check(drop)) }];
+    });
+    return counts.length === 0 ? [] : [{ map: map.id, by: map.by, sum: map.sum, counts }];
+  });
+}
+
+/** A test of a label. What a label means as a number or as bytes is remembered. */
+function checkOf(test: Test): Check {
+  const { field } = test;
+  const known = new Map<string, boolean>();
+  return (drop) => {
+    const label = drop[field] ?? "";
+    let result = known.get(label);
+    if (result === undefined) {
+      result = fits(test, label);
+      if (known.size > maxRemembered) known.clear();
+      known.set(label, result);
+    }
+    return result;
+  };
+}
+
+function fits(test: Test, label: string): boolean {
+  if ("names" in test) return test.names.includes(label) !== test.not;
+  if ("ranges" in test) return inRanges(test.ranges, numberOf(test.field, label));
+  return fitsMasks(test.masks, test.not, bytesOfLabel(test.field, label));
+}
+
+function numberOf(field: FieldName, label: string): number {
+  const { named, unknown = 0 } = fieldOf(field);
+  if (label === "") return unknown;
+  return named !== undefined && Object.hasOwn(named, label) ? named[label]! : Number(label);
+}
+
+const noAddress = (1n << 128n) - 1n;
+
+function bytesOfLabel(field: FieldName, label: string): bigint {
+  let bytes: Uint8Array | undefined;
+  if (fieldOf(field).bytes === "address") {
+    bytes = addressBytes(label);
+    if (bytes === undefined) return noAddress;
+  } else {
+    bytes = new Uint8Array(16);
+    bytes.set(new TextEncoder().encode(label).subarray(0, 15));
+  }
+  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+}

@@ -1,0 +1,146 @@
+// Turns rule files (and the config) into bundles that a process can import. Nothing of them is run
+// here; esbuild only reads.
+import { build } from "esbuild";
+import type { BuildFailure, Message, Plugin } from "esbuild";
+import { SourceMap } from "node:module";
+import { relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ruleSyntax } from "../error.ts";
+import type { DropwatchError, Place } from "../error.ts";
+import { apiModule } from "./api.ts";
+
+/** A bundle: JavaScript, and the way back from its lines to the source's. */
+export interface Bundle {
+  readonly code: string;
+  /** The place in the source of a `line:column` of the bundle. */
+  place(at: string): Place;
+}
+
+/** A bundle for each file that could be read, an error for each that couldn't. */
+export interface Bundled {
+  readonly bundles: ReadonlyMap<string, Bundle>;
+  readonly errors: ReadonlyMap<string, DropwatchError>;
+}
+
+const api: Plugin = {
+  name: "dropwatch",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^dropwatch$/ }, () => ({ path: "dropwatch", namespace: "dropwatch" }));
+    onLoad({ filter: /.*/, namespace: "dropwatch" }, () => ({
+      contents: apiModule(),
+      loader: "js",
+    }));
+  },
+};
+
+/** Bundles each file by itself. */
+export async function bundleFiles(files: readonly string[]): Promise<Bundled> {
+  const bundles = new Map<string, Bundle>();
+  const errors = new Map<string, DropwatchError>();
+  let rest = files;
+  while (rest.length > 0) {
+    const failed = await bundleAll(rest, bundles);
+    if (failed === undefined) break;
+    // One file's mistake fails the whole build: the others are built again without it.
+    const broken = new Map<string, DropwatchError>();
+    for (const message of failed.errors) {
+      const file = brokenFile(message, rest);
+      for (const each of file === undefined ? rest : [file]) {
+        if (!broken.has(each)) broken.set(each, syntaxError(message, each));
+      }
+    }
+    if (broken.size === 0) throw failed;
+    for (const [file, error] of broken) errors.set(file, error);
+    rest = rest.filter((file) => !broken.has(file));
+  }
+  return { bundles, errors };
+}
+
+/** The entry that a message is about; undefined where it is about a file that entries import. */
+function brokenFile(message: Message, entries: readonly string[]): string | undefined {
+  const file = message.location === null ? undefined : resolve(message.location.file);
+  return entries.find((entry) => entry === file) ?? (entries.length === 1 ? entries[0] : undefined);
+}
+
+function syntaxError(message: Message, entry: string): DropwatchError {
+  const at = message.location;
+  const place = at === null
+    ? { file: shown(entry) }
+    : { file: shown(resolve(at.file)), line: at.line, column: at.column + 1 };
+  return ruleSyntax(place, message.text);
+}
+
+async function bundleAll(
+  files: readonly string[],
+  bundles: Map<string, Bundle>,
+): Promise<BuildFailure | undefined> {
+  try {
+    const result = await build({
+      entryPoints: files.map((file, i) => ({ in: file, out: `rule-${i}` })),
+      outdir: "/bundled",
+      outExtension: { ".js": ".mjs" },
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "node",
+      target: "esnext",
+      sourcemap: "external",
+      sourcesContent: false,
+      logLevel: "silent",
+      plugins: [api],
+    });
+    const outputs = new Map(result.outputFiles.map((output) => [output.path, output.text]));
+    files.forEach((file, i) => {
+      const path = `/bundled/rule-${i}.mjs`;
+      bundles.set(file, makeBundle(file, outputs.get(path)!, outputs.get(`${path}.map`)!));
+    });
+    return undefined;
+  } catch (thrown) {
+    if (typeof thrown === "object" && thrown !== null && "errors" in thrown) {
+      return thrown as BuildFailure;
+    }
+    throw thrown;
+  }
+}
+
+function makeBundle(file: string, code: string, map: string): Bundle {
+  let parsed: SourceMap | undefined;
+  return {
+    code,
+    place(at) {
+      const [line, column] = at.split(":").map(Number);
+      if (line === undefined || column === undefined) return { file: shown(file) };
+      parsed ??= new SourceMap(JSON.parse(map));
+      const entry = parsed.findEntry(line - 1, column - 1);
+      if (!("originalSource" in entry) || entry.originalSource === undefined) {
+        return { file: shown(file) };
+      }
+      return {
+        file: shown(resolve("/bundled", entry.originalSource)),
+        line: entry.originalLine + 1,
+        column: entry.originalColumn + 1,
+      };
+    },
+  };
+}
+
+/** A path as people typed it: relative to where they are, if it lies below. */
+export function shown(file: string): string {
+  const path = relative(process.cwd(), file);
+  return path.startsWith("..") || path === "" ? file : path;
+}
+
+/** The rule host's own program as one file. */
+export async function bundleHost(): Promise<string> {
+  const result = await build({
+    entryPoints: [fileURLToPath(new URL("./host_child.ts", import.meta.url))],
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "node",
+    target: "esnext",
+    logLevel: "silent",
+    external: ["esbuild"],
+  });
+  return result.outputFiles[0]!.text;
+}

@@ -1,0 +1,96 @@
+// dropwatch.config.ts: what the command line says, and what only code can say (sinks and sources).
+import * as v from "valibot";
+import { badConfig, unknownConfigKey } from "../error.ts";
+import { nearest } from "../nearest.ts";
+import type { Sink } from "../alert/sink.ts";
+import type { Source } from "../watch/source.ts";
+
+/** What a config may hold; an option of the command line wins over it. */
+export interface Config {
+  /** Folders or files with rules. */
+  readonly rules?: string | readonly string[];
+  /** Time between two ticks: "1s". */
+  readonly interval?: string;
+  /** The folder that state is kept in. */
+  readonly state?: string;
+  /** Sinks, made by `defineSink` or written as on the command line: "stdout", "webhook=URL". */
+  readonly sinks?: readonly (string | Sink)[];
+  /** A source made by `defineSource`, or written as on the command line: "replay:FILE". */
+  readonly source?: string | Source;
+  /** The command that runs bpftrace: "sudo -n bpftrace". */
+  readonly bpftrace?: string;
+  /** How many keys a map in the kernel may hold. */
+  readonly maxKeys?: number;
+}
+
+/**
+ * Types a config.
+ *
+ * @example
+ * ```ts
+ * import { defineConfig } from "dropwatch";
+ *
+ * export default defineConfig({ rules: "rules/", interval: "2s", sinks: ["stdout"] });
+ * ```
+ */
+export function defineConfig(config: Config): Config {
+  return config;
+}
+
+const isSink = (value: unknown): value is Sink =>
+  typeof value === "object" && value !== null && "name" in value && "send" in value &&
+  typeof value.send === "function";
+
+const isSource = (value: unknown): value is Source =>
+  typeof value === "object" && value !== null && "name" in value && "run" in value &&
+  "facts" in value;
+
+const entries = {
+  rules: v.optional(v.union([v.string(), v.array(v.string())], "a folder, or a list of folders")),
+  interval: v.optional(v.string(`a duration such as "1s"`)),
+  state: v.optional(v.string("a folder")),
+  sinks: v.optional(
+    v.array(
+      v.union([v.string(), v.custom<Sink>(isSink)], "a sink: a string, or what defineSink returns"),
+      "a list of sinks",
+    ),
+  ),
+  source: v.optional(
+    v.union(
+      [v.string(), v.custom<Source>(isSource)],
+      "a source: a string, or what defineSource returns",
+    ),
+  ),
+  bpftrace: v.optional(v.string("a command")),
+  maxKeys: v.optional(
+    v.pipe(
+      v.number("a whole number"),
+      v.integer("a whole number"),
+      v.minValue(16, "at least 16"),
+      v.maxValue(1_000_000, "at most 1000000"),
+    ),
+  ),
+};
+
+const ConfigSchema: v.GenericSchema<unknown, Config> = v.strictObject(
+  entries,
+) as unknown as v.GenericSchema<unknown, Config>;
+
+/**
+ * Checks what a config file exports.
+ *
+ * @throws DropwatchError UNKNOWN_CONFIG_KEY, BAD_CONFIG.
+ */
+export function readConfig(file: string, value: unknown): Config {
+  if (typeof value !== "object" || value === null) {
+    throw badConfig(file, "default", value, `"export default defineConfig({ … })"`);
+  }
+  const unknown = Object.keys(value).find((key) => !Object.hasOwn(entries, key));
+  if (unknown !== undefined) {
+    throw unknownConfigKey(file, unknown, nearest(unknown, Object.keys(entries)));
+  }
+  const result = v.safeParse(ConfigSchema, value);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  throw badConfig(file, v.getDotPath(issue) ?? "default", issue.input, issue.message);
+}

@@ -1,0 +1,120 @@
+// What the main process and the rule host say to each other: a JSON object a line. Both check what
+// they get, since the host runs code of strangers.
+import * as v from "valibot";
+import type { AlertFacts, RuleData, TextName } from "./rule.ts";
+
+/** To the host. Each request is answered by one reply with its id. */
+export type Request =
+  | { readonly id: number; readonly do: "load"; readonly file: string; readonly bundle: string }
+  | {
+    readonly id: number;
+    readonly do: "text";
+    readonly file: string;
+    readonly rule: number;
+    readonly text: TextName;
+    readonly alert: AlertFacts;
+  };
+
+const maxText = 10_000;
+
+const At = v.string();
+
+const QueryData = v.object({
+  where: v.array(v.record(v.string(), v.unknown())),
+  by: v.array(v.unknown()),
+  at: v.array(At),
+});
+
+const ValueData: v.GenericSchema<unknown> = v.lazy(() =>
+  v.union([
+    v.object({
+      aggregate: v.picklist(["count", "rate", "sum"]),
+      field: v.optional(v.unknown()),
+      window: v.unknown(),
+      query: QueryData,
+      at: At,
+    }),
+    v.object({
+      share: v.tuple([ValueData, ValueData]),
+      min: v.unknown(),
+      at: At,
+    }),
+  ])
+);
+
+const Text = v.optional(v.unknown());
+
+/** The shape only; what the values may be is checked with the rule's place at hand. */
+const RuleShape = v.object({
+  alert: v.optional(v.unknown()),
+  when: v.optional(v.unknown()),
+  for: v.optional(v.unknown()),
+  keepFiringFor: v.optional(v.unknown()),
+  severity: v.optional(v.unknown()),
+  labels: v.optional(v.unknown()),
+  summary: Text,
+  description: Text,
+  runbook: v.optional(v.unknown()),
+  unknown: v.array(v.string()),
+  at: At,
+});
+
+const ConditionShape = v.object({
+  is: v.picklist(["above", "below"]),
+  threshold: v.unknown(),
+  recovery: v.optional(v.unknown()),
+  value: ValueData,
+  at: At,
+});
+
+/** Whether a condition was made by the words of a rule. */
+export function isCondition(value: unknown): boolean {
+  return v.is(ConditionShape, value);
+}
+
+const Failure = v.object({
+  message: v.string(),
+  /** Where it was thrown: `line:column` of the bundle; "" where that can't be told. */
+  at: At,
+  /** What it was instead of a rule. */
+  found: v.optional(v.string()),
+});
+
+/** From the host. `begin` says whose code runs from now on. */
+const ReplySchema = v.variant("say", [
+  v.object({ say: v.literal("ready") }),
+  v.object({ say: v.literal("begin"), id: v.number() }),
+  v.object({ say: v.literal("rules"), id: v.number(), rules: v.array(RuleShape) }),
+  v.object({
+    say: v.literal("text"),
+    id: v.number(),
+    text: v.pipe(v.string(), v.maxLength(maxText)),
+  }),
+  v.object({ say: v.literal("failed"), id: v.number(), failure: Failure }),
+]);
+
+/** A rule whose values have not been checked yet. */
+export type UncheckedRule = { readonly [K in keyof RuleData]: unknown } & {
+  readonly unknown: readonly string[];
+  readonly at: string;
+};
+
+export type Failure = v.InferOutput<typeof Failure>;
+export type Reply =
+  | { readonly say: "ready" }
+  | { readonly say: "begin"; readonly id: number }
+  | { readonly say: "rules"; readonly id: number; readonly rules: readonly UncheckedRule[] }
+  | { readonly say: "text"; readonly id: number; readonly text: string }
+  | { readonly say: "failed"; readonly id: number; readonly failure: Failure };
+
+/** Reads a line of the host; undefined for what isn't one of its replies. */
+export function readReply(line: string): Reply | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  const result = v.safeParse(ReplySchema, value);
+  return result.success ? result.output as Reply : undefined;
+}

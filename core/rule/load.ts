@@ -1,0 +1,124 @@
+// Rule files from a folder to checked rules. A file with a mistake costs the others nothing.
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { duplicateAlert, noRules, notARule, ruleThrew, unreadableFile } from "../error.ts";
+import type { DropwatchError } from "../error.ts";
+import type { SourceFacts } from "../watch/source.ts";
+import { bundleFiles, shown } from "./bundle.ts";
+import type { Bundled } from "./bundle.ts";
+import { checkRule } from "./check.ts";
+import type { CheckedRule } from "./check.ts";
+import { startRuleHost } from "./host.ts";
+import type { RuleHost } from "./host.ts";
+
+/** All rules that could be read, and what was wrong with the rest. */
+export interface RuleSet {
+  readonly rules: readonly CheckedRule[];
+  readonly errors: readonly DropwatchError[];
+  readonly host: RuleHost;
+}
+
+/**
+ * The rule files in folders: every `*.ts` and `*.js` below them, but for tests (`*.test.ts`), type
+ * declarations, and what begins with `_` or `.`. A file named itself is taken as it is.
+ *
+ * @throws DropwatchError UNREADABLE_FILE, NO_RULES.
+ */
+export async function findRuleFiles(places: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const place of places) {
+    try {
+      if ((await stat(place)).isDirectory()) {
+        const entries = await readdir(place, { recursive: true });
+        files.push(...entries.filter(isRuleFile).sort().map((entry) => resolve(place, entry)));
+      } else files.push(resolve(place));
+    } catch (thrown) {
+      throw unreadableFile(place, thrown);
+    }
+  }
+  if (files.length === 0) throw noRules(places.map((place) => join(place)).join(", "));
+  return [...new Set(files)];
+}
+
+function isRuleFile(path: string): boolean {
+  if (!/\.[tj]s$/.test(path) || /\.(test|d)\.[tj]s$/.test(path)) return false;
+  return path.split("/").every((part) => !/^[._]/.test(part) && part !== "node_modules");
+}
+
+/** What the rules are read with. */
+export interface LoadOptions {
+  readonly files: readonly string[];
+  /** May still be on its way: reading rules doesn't wait for it. */
+  readonly facts: Promise<SourceFacts>;
+  /** Milliseconds between ticks: windows are multiples of it. */
+  readonly interval: number;
+  readonly log: (message: string) => void;
+}
+
+/** Reads, runs and checks the rules of files. The host that ran them is the caller's to close. */
+export async function loadRules(options: LoadOptions): Promise<RuleSet> {
+  const [host, bundled] = await Promise.all([
+    startRuleHost(options.log),
+    bundleFiles(options.files),
+  ]);
+  try {
+    const facts = await options.facts;
+    const errors: DropwatchError[] = [];
+    const rules: CheckedRule[] = [];
+    const loaded = await Promise.all(
+      options.files.map((file) => loadFile(file, bundled, host, { ...options, facts: facts })),
+    );
+    const taken = new Map<string, CheckedRule>();
+    for (const file of loaded) {
+      errors.push(...file.errors);
+      for (const rule of file.rules) {
+        const first = taken.get(rule.alert);
+        if (first !== undefined) {
+          errors.push(duplicateAlert(rule.place, rule.alert, first.place));
+        } else {
+          taken.set(rule.alert, rule);
+          rules.push(rule);
+        }
+      }
+    }
+    return { rules, errors, host };
+  } catch (thrown) {
+    await host.close();
+    throw thrown;
+  }
+}
+
+async function loadFile(
+  file: string,
+  bundled: Bundled,
+  host: RuleHost,
+  options: { readonly facts: SourceFacts; readonly interval: number },
+): Promise<{ rules: CheckedRule[]; errors: DropwatchError[] }> {
+  const broken = bundled.errors.get(file);
+  const bundle = bundled.bundles.get(file);
+  if (broken !== undefined) return { rules: [], errors: [broken] };
+  if (bundle === undefined) {
+    return { rules: [], errors: [unreadableFile(shown(file), "no bundle")] };
+  }
+  const loaded = await host.load(file, bundle);
+  if ("error" in loaded) return { rules: [], errors: [loaded.error] };
+  if ("failure" in loaded) {
+    const { failure } = loaded;
+    return {
+      rules: [],
+      errors: [
+        failure.found === undefined
+          ? ruleThrew(bundle.place(failure.at), failure.message)
+          : notARule({ file: shown(file) }, failure.found),
+      ],
+    };
+  }
+  const source = await readFile(file, "utf8");
+  const checked = loaded.rules.map((raw, index) =>
+    checkRule(raw, { file, index, bundle, source, ...options })
+  );
+  return {
+    rules: checked.flatMap(({ rule }) => rule === undefined ? [] : [rule]),
+    errors: checked.flatMap(({ errors }) => errors),
+  };
+}

@@ -1,0 +1,33 @@
+/**
+ * dropwatch tells who is losing packets on a Linux machine, why, and where in the kernel, as alerts
+ * from rules written in TypeScript. This is what rules, configs and plugins import.
+ *
+ * @module
+ */
+export { drops } from "./core/rule/query.ts";
+export type {
+  Asked,
+  At,
+  Condition,
+  ConditionData,
+  NumberRange,
+  Prefix,
+  Query,
+  QueryData,
+  Value,
+  ValueData,
+  Where,
+} from "./core/rule/query.ts";
+export { rule } from "./core/rule/rule.ts";
+export type { AlertFacts, Rule, RuleData, RuleOptions, Severity, Text } from "./core/rule/rule.ts";
+export { defineConfig } from "./core/rule/config.ts";
+export type { Config } from "./core/rule/config.ts";
+export { defineSink, DeliveryError } from "./core/alert/sink.ts";
+export type { SendContext, Sink } from "./core/alert/sink.ts";
+export type { AlertData, AlertMessage, Evidence } from "./core/alert/alert.ts";
+export { defineSource } from "./core/watch/source.ts";
+export type { Source, SourceFacts, SourceRun } from "./core/watch/source.ts";
+export type { Tick } from "./core/watch/tick.ts";
+export type { Duration } from "./core/rule/duration.ts";
+export type { Drop, FieldName } from "./core/drop/field.ts";
+export type { ReasonName } from "./core/drop/reason_name.ts";

@@ -1,0 +1,68 @@
+// Alerts on standard output: for people on a terminal, or as JSON, an object a line.
+import { styleText } from "node:util";
+import type { AlertMessage } from "../../core/alert/alert.ts";
+import type { Sink } from "../../core/alert/sink.ts";
+import { printable } from "../../core/error.ts";
+import { showDuration } from "../../core/rule/duration.ts";
+
+export interface StdoutOptions {
+  /** An object a line, and nothing else. */
+  readonly json?: boolean;
+  readonly write?: (text: string) => void;
+  /** Whether to colour. */
+  readonly colour?: boolean;
+}
+
+const colours = { critical: "red", warning: "yellow", info: "cyan" } as const;
+
+/** A sink that prints. */
+export function stdoutSink(options: StdoutOptions = {}): Sink {
+  const { json = false, write = (text) => void process.stdout.write(text) } = options;
+  return {
+    name: "stdout",
+    send(alert) {
+      write(`${json ? JSON.stringify(alert) : showAlert(alert, options.colour ?? false)}\n`);
+      return Promise.resolve();
+    },
+  };
+}
+
+/** An alert for a terminal: what, how bad, since when, and the numbers under it. */
+export function showAlert(message: AlertMessage, colour: boolean): string {
+  const { data } = message;
+  const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
+    colour ? styleText(style, text, { validateStream: false }) : text;
+  const firing = data.status === "firing";
+  const state = firing
+    ? paint(["bold", colours[data.severity]], "FIRING  ")
+    : paint(["bold", "green"], "RESOLVED");
+  const time = message.timestamp.slice(11, 19);
+  const lines = [
+    `${paint("dim", time)} ${state} ${paint("bold", printable(data.alert))} ` +
+    `${data.severity}  ${printable(data.annotations.summary ?? "")}`,
+  ];
+  const labels = Object.entries(data.labels)
+    .filter(([name]) => name !== "alertname" && name !== "severity")
+    .map(([name, value]) => `${name}=${value === "" ? '""' : printable(value)}`);
+  const atLeast = data.exact ? "" : "at least ";
+  const numbers = [
+    `value ${atLeast}${showNumber(data.value)}`,
+    `peak ${showNumber(data.peak)}`,
+    `${showNumber(data.total)} drops`,
+    ...(data.endsAt === null
+      ? []
+      : [`after ${showDuration(Date.parse(data.endsAt) - Date.parse(data.startsAt))}`]),
+    ...(data.lost > 0 ? [`${showNumber(data.lost)} lost`] : []),
+  ];
+  lines.push(`         ${paint("dim", [...labels, ...numbers].join("  "))}`);
+  for (const name of ["description", "runbook"]) {
+    const text = data.annotations[name];
+    if (text !== undefined && firing) lines.push(`         ${printable(text)}`);
+  }
+  return lines.join("\n");
+}
+
+/** A number for people: 1234567 → 1,234,567; fractions with up to three digits. */
+export function showNumber(n: number): string {
+  return n.toLocaleString("en-US", { maximumFractionDigits: Math.abs(n) < 10 ? 3 : 1 });
+}

@@ -1,0 +1,128 @@
+// Alerts to a URL, as Standard Webhooks 1.0 has it: an id that stays over retries, a time, and a
+// signature where there is a secret.
+import { createHmac } from "node:crypto";
+import { DeliveryError } from "../../core/alert/sink.ts";
+import type { Sink } from "../../core/alert/sink.ts";
+import { badSinkOption, printable, reasonOf } from "../../core/error.ts";
+
+export interface WebhookOptions {
+  readonly url: string;
+  /** `whsec_` and base64 of 24 to 64 bytes; several while a key is being replaced. */
+  readonly secret?: string | readonly string[];
+  readonly now?: () => number;
+}
+
+/** Standard Webhooks asks for less than 20 KB. */
+const maxBody = 20_000;
+const maxAnswer = 2000;
+
+/**
+ * A sink that posts alerts to a URL.
+ *
+ * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL, or a secret of another form.
+ */
+export function webhookSink(options: WebhookOptions): Sink {
+  const { url, now = Date.now } = options;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw badSinkOption("webhook", "its URL must begin with http:// or https://");
+  }
+  const secrets = [options.secret ?? []].flat();
+  const keys = secrets.map(webhookKey);
+  return {
+    name: "webhook",
+    async send(alert, { id, signal }) {
+      const body = shorten(alert);
+      const timestamp = Math.floor(now() / 1000);
+      const headers: { [name: string]: string } = {
+        "content-type": "application/json",
+        "user-agent": "dropwatch",
+        "webhook-id": id,
+        "webhook-timestamp": String(timestamp),
+      };
+      if (keys.length > 0) {
+        headers["webhook-signature"] = keys
+          .map((key) => `v1,${sign(key, id, timestamp, body)}`).join(" ");
+      }
+      let response: Response;
+      try {
+        response = await fetch(url, { method: "POST", headers, body, signal, redirect: "manual" });
+      } catch (thrown) {
+        // The URL may hold a token: it stays out of the log.
+        throw new DeliveryError(`no answer (${reasonOf(thrown).replaceAll(url, "URL")})`);
+      }
+      await readAnswer(response);
+    },
+  };
+}
+
+/** The bytes of a secret. */
+function webhookKey(secret: string): Uint8Array {
+  const match = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret);
+  const key = Buffer.from(match?.[1] ?? "", "base64");
+  if (key.length < 24 || key.length > 64) {
+    throw badSinkOption("webhook", `its secret must be "whsec_" and base64 of 24 to 64 bytes`);
+  }
+  return key;
+}
+
+/** The signature of a message: base64 of HMAC-SHA256 over `id.timestamp.body`. */
+export function sign(key: Uint8Array, id: string, timestamp: number, body: string): string {
+  return createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64");
+}
+
+/** The signature of a message under a secret as it is written in a config. */
+export function signWith(secret: string, id: string, timestamp: number, body: string): string {
+  return `v1,${sign(webhookKey(secret), id, timestamp, body)}`;
+}
+
+/** The alert as JSON; evidence is left out where it would be too long. */
+function shorten(alert: Parameters<Sink["send"]>[0]): string {
+  const body = JSON.stringify(alert);
+  if (Buffer.byteLength(body) < maxBody) return body;
+  const cut = (text: string): string => text.length > 500 ? `${text.slice(0, 499)}…` : text;
+  const annotations = Object.fromEntries(
+    Object.entries(alert.data.annotations).map(([name, text]) => [name, cut(text)]),
+  );
+  return JSON.stringify({ ...alert, data: { ...alert.data, annotations, evidence: {} } });
+}
+
+/** Success, or an error that says whether to try again. */
+async function readAnswer(response: Response): Promise<void> {
+  const { status } = response;
+  if (response.ok) {
+    await response.body?.cancel();
+    return;
+  }
+  const text = printable((await firstBytes(response)).slice(0, 200));
+  const message = `answered ${status}${text === "" ? "" : `: ${text}`}`;
+  const again = status === 408 || status === 425 || status === 429 || status >= 500;
+  const wait = retryAfter(response.headers.get("retry-after"));
+  throw new DeliveryError(message, {
+    final: !again,
+    ...(wait === undefined ? {} : { retryAfter: wait }),
+  });
+}
+
+/** The beginning of an answer, however long it is. */
+async function firstBytes(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  while (text.length < maxAnswer) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+  }
+  await reader.cancel();
+  return text;
+}
+
+const longestWait = 3_600_000;
+
+/** Milliseconds of a Retry-After: seconds, or an HTTP date. */
+export function retryAfter(value: string | null, now: number = Date.now()): number | undefined {
+  if (value === null) return undefined;
+  const wait = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now;
+  return Number.isFinite(wait) ? Math.min(longestWait, Math.max(0, wait)) : undefined;
+}

@@ -1,0 +1,206 @@
+// A capture as a source: drops that were recorded, as fast as they can be read, on the time at which
+// they were.
+//
+// A capture is NDJSON. Its first line is the head:
+//   {"dropwatch":"capture","version":1,"kernel":"6.18.44","reasons":{"5":"SOCKET_FILTER"},
+//    "subsystems":{"0":"core"},"fields":["reason","ownerInode"]}
+// each other line an array: [milliseconds since 1970, how many drops, the label of each field …].
+import { createReadStream } from "node:fs";
+import * as v from "valibot";
+import { fieldNames, isFieldName } from "../../core/drop/field.ts";
+import type { Drop, FieldName } from "../../core/drop/field.ts";
+import { reasonWorld } from "../../core/drop/reason.ts";
+import { badCapture, unreadableFile } from "../../core/error.ts";
+import type { DropwatchError } from "../../core/error.ts";
+import { dropCounter } from "../../core/plan/label.ts";
+import type { ReasonWorld } from "../../core/plan/predicate.ts";
+import type { Source, SourceFacts } from "../../core/watch/source.ts";
+import { tally } from "../../core/watch/tick.ts";
+
+export interface ReplayOptions {
+  readonly file: string;
+}
+
+const names = v.record(v.pipe(v.string(), v.regex(/^\d{1,10}$/)), v.string());
+const Head = v.strictObject({
+  dropwatch: v.literal("capture"),
+  version: v.literal(1, "version 1: this dropwatch reads no other"),
+  kernel: v.string(),
+  reasons: names,
+  subsystems: v.optional(names, {}),
+  fields: v.array(v.custom<FieldName>((field) => isFieldName(String(field)), "a field's name")),
+});
+
+type Head = v.InferOutput<typeof Head>;
+
+/** How many drops one line may stand for. */
+const maxCount = 1e12;
+
+/** Reads a capture. */
+export function replaySource(options: ReplayOptions): Source {
+  const { file } = options;
+  return {
+    name: `replay:${file}`,
+    async facts(): Promise<SourceFacts> {
+      const { head, close } = await openCapture(file);
+      close();
+      return {
+        world: worldOf(head),
+        title: `a capture of Linux ${head.kernel}`,
+        unavailable: (field) =>
+          head.fields.includes(field) || derived.includes(field)
+            ? undefined
+            : `the capture ${file} has only ${head.fields.join(", ")}`,
+      };
+    },
+    async run(run) {
+      const { head, lines, close } = await openCapture(file);
+      const world = worldOf(head);
+      const counter = dropCounter(run.plan, world);
+      let end: number | undefined;
+      let unreadable = 0;
+      const tick = (at: number): void => {
+        const { seen, reasons, maps } = counter.take();
+        run.onTick({
+          at,
+          seconds: run.interval / 1000,
+          ...tally(seen, maps, 0),
+          reasons,
+          maps,
+          samples: [],
+          unreadable,
+        });
+        unreadable = 0;
+      };
+      run.onAttached();
+      const readLine = lineReader(head);
+      const drop: { [name: string]: string } = {};
+      let number = 1;
+      for await (const line of lines) {
+        number++;
+        if (run.signal.aborted) break;
+        const read = readLine(line, drop);
+        if (read === undefined) {
+          unreadable++;
+          run.log(`${file}:${number}: this line of the capture can't be read, and is left out`);
+          continue;
+        }
+        // Ticks lie on multiples of the interval, as those of the kernel do.
+        end ??= read.at - (read.at % run.interval) + run.interval;
+        if (read.at >= end + maxIdle) {
+          throw badCapture(file, number, "the time jumps by over a day");
+        }
+        for (; read.at >= end; end += run.interval) tick(end);
+        derive(drop, world);
+        counter.add(drop as Drop, read.n);
+      }
+      if (end !== undefined) tick(end);
+      close();
+    },
+  };
+}
+
+const maxIdle = 86_400_000;
+/** Fields that follow from the reason. */
+const derived: readonly FieldName[] = ["subsystem", "class"];
+
+function derive(drop: { [name: string]: string }, world: ReasonWorld): void {
+  const reason = drop.reason ?? "";
+  drop.subsystem = reason.includes("/") ? reason.slice(0, reason.indexOf("/")) : "core";
+  drop.class = classes.get(reason) ?? remember(reason, world);
+}
+
+const classes = new Map<string, string>();
+
+function remember(reason: string, world: ReasonWorld): string {
+  const id = [...world.reasons].find(([, name]) => name === reason)?.[0];
+  const found = id === undefined ? "unknown" : world.names.classOf(id);
+  if (classes.size < 10_000) classes.set(reason, found);
+  return found;
+}
+
+function worldOf(head: Head): ReasonWorld {
+  const numbers = (table: Readonly<Record<string, string>>): Map<number, string> =>
+    new Map(Object.entries(table).map(([id, name]) => [Number(id), name]));
+  const subsystems = numbers(head.subsystems);
+  if (subsystems.size === 0) subsystems.set(0, "core");
+  return reasonWorld(numbers(head.reasons), subsystems);
+}
+
+interface Capture {
+  readonly head: Head;
+  readonly lines: AsyncGenerator<string>;
+  close(): void;
+}
+
+async function openCapture(file: string): Promise<Capture> {
+  const stream = createReadStream(file, { highWaterMark: 1 << 20 });
+  const lines = readLines(stream);
+  try {
+    const first = await lines.next();
+    const head = readHead(file, first.done === true ? "" : first.value);
+    return { head, lines, close: () => stream.destroy() };
+  } catch (thrown) {
+    stream.destroy();
+    if (thrown instanceof Error && "syscall" in thrown) throw unreadableFile(file, thrown);
+    throw thrown;
+  }
+}
+
+const longestLine = 1 << 20;
+
+async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = (lines.pop() ?? "").slice(0, longestLine);
+    yield* lines;
+  }
+  if (rest !== "") yield rest;
+}
+
+function readHead(file: string, line: string): Head {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw badHead(file, "its first line is no JSON");
+  }
+  const result = v.safeParse(Head, value);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  throw badHead(
+    file,
+    `${v.getDotPath(issue) ?? "its first line"} is not as expected: ${issue.message}`,
+  );
+}
+
+function badHead(file: string, message: string): DropwatchError {
+  return badCapture(file, 1, `${file} is no capture of dropwatch: ${message}`);
+}
+
+/** Makes the reader of lines: it fills in the labels of a drop and returns its time and number. */
+function lineReader(
+  head: Head,
+): (line: string, drop: { [name: string]: string }) => { at: number; n: number } | undefined {
+  const fields = head.fields.map((field) => fieldNames.find((name) => name === field)!);
+  return (line, drop) => {
+    let row: unknown;
+    try {
+      row = JSON.parse(line);
+    } catch {
+      return undefined;
+    }
+    if (!Array.isArray(row) || row.length !== fields.length + 2) return undefined;
+    const [at, n] = row as [unknown, unknown];
+    if (typeof at !== "number" || typeof n !== "number" || !Number.isInteger(n)) return undefined;
+    if (!(at >= 0) || n < 1 || n > maxCount) return undefined;
+    for (let i = 0; i < fields.length; i++) {
+      const label: unknown = row[i + 2];
+      if (typeof label !== "string") return undefined;
+      drop[fields[i]!] = label;
+    }
+    return { at, n };
+  };
+}
