@@ -324,6 +324,15 @@ export function bpftraceFailed(how: string, output: string): DropwatchError {
   );
 }
 
+export function programRefused(output: string): DropwatchError {
+  return new DropwatchError(
+    "PROGRAM_REFUSED",
+    `Cannot load the program: the kernel refuses it as too large or too complex: ` +
+      `use fewer rules, or fewer fields in one rule\n${output}`,
+    { exit: exitCode.source, data: { output } },
+  );
+}
+
 export function badCapture(file: string, line: number, message: string): DropwatchError {
   return new DropwatchError("BAD_CAPTURE", `Cannot replay: ${message}`, {
     place: { file, line },

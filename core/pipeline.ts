@@ -4,9 +4,9 @@ import type { AlertMessage } from "./alert/alert.ts";
 import { makeQueue } from "./alert/queue.ts";
 import type { Queue } from "./alert/queue.ts";
 import type { Sink } from "./alert/sink.ts";
-import { reasonOf } from "./error.ts";
+import { DropwatchError, reasonOf } from "./error.ts";
 import { makePlan } from "./plan/plan.ts";
-import type { Plan } from "./plan/plan.ts";
+import type { Plan, PlanStyle } from "./plan/plan.ts";
 import type { RuleSet } from "./rule/load.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
 import { textNames } from "./rule/rule.ts";
@@ -48,17 +48,37 @@ const drainPatience = 5000;
 const defaultMaxSeries = 100_000;
 
 /** The plan of a set of rules: what the kernel is to count for them. */
-export function planRules(rules: RuleSet["rules"]): Plan {
-  return makePlan(countsOf(rules).counts);
+export function planRules(rules: RuleSet["rules"], style?: PlanStyle): Plan {
+  return makePlan(countsOf(rules).counts, undefined, style);
 }
 
 /** Watches until the source ends or `signal` is aborted; everything is delivered or said. */
 export async function runPipeline(options: PipelineOptions): Promise<RunSummary> {
+  const { log } = options;
+  const queues = options.sinks.map((sink) => makeQueue(sink, { log }));
+  try {
+    return await watchWith("decisions", queues, options);
+  } catch (thrown) {
+    if (!(thrown instanceof DropwatchError) || thrown.code !== "PROGRAM_REFUSED") throw thrown;
+    log("the kernel refuses the program as too complex: conditions are tested on keys instead");
+    return await watchWith("keys", queues, options);
+  } finally {
+    const left = await Promise.all(queues.map((queue) => queue.drain(drainPatience)));
+    queues.forEach(({ sink }, i) => {
+      if (left[i]! > 0) log(`${sink.name}: ${left[i]} alerts were not delivered before the end`);
+    });
+  }
+}
+
+async function watchWith(
+  style: PlanStyle,
+  queues: readonly Queue[],
+  options: PipelineOptions,
+): Promise<RunSummary> {
   const { rules, log } = options;
-  const plan = planRules(rules.rules);
+  const plan = planRules(rules.rules, style);
   const maxSeries = options.maxSeries ?? defaultMaxSeries;
   const watch = makeWatch({ rules: rules.rules, plan, interval: options.interval, maxSeries });
-  const queues = options.sinks.map((sink) => makeQueue(sink, { log }));
   const sums = { ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0, seconds: 0 };
   const say = onceEach(log);
   let texts: Promise<void> = Promise.resolve();
@@ -73,14 +93,12 @@ export async function runPipeline(options: PipelineOptions): Promise<RunSummary>
     if (watch.refused > 0) {
       say(
         "series",
-        `rules have more than ${maxSeries} combinations of labels in a window: the ` +
-          `rest is not told apart`,
+        `rules have more than ${maxSeries} combinations of labels in a window: the rest is not ` +
+          `told apart`,
       );
     }
     const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
-    if (due.length > 0) {
-      texts = texts.then(() => notify(due, rules, queues, log));
-    }
+    if (due.length > 0) texts = texts.then(() => notify(due, rules, queues, log));
     options.onTick?.(tick, watch);
   };
 
@@ -94,12 +112,6 @@ export async function runPipeline(options: PipelineOptions): Promise<RunSummary>
     log,
   });
   await texts;
-  const left = await Promise.all(queues.map((queue) => queue.drain(drainPatience)));
-  queues.forEach((queue, i) => {
-    if (left[i]! > 0) {
-      log(`${queue.sink.name}: ${left[i]} alerts were not delivered before the end`);
-    }
-  });
   const totals = watch.totals();
   return {
     seconds: Number(sums.seconds.toFixed(3)),

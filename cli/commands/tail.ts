@@ -69,7 +69,7 @@ export const tailCommand: Command = {
       onAttached: () => terminal.log(`watching ${facts.title}; Ctrl-C ends it`),
       onTick(tick) {
         const timestamp = new Date(tick.at).toISOString();
-        for (const drop of tick.samples) {
+        for (const { stack: _, ...drop } of tick.samples) {
           terminal.out(
             json
               ? JSON.stringify({ type: "drop", timestamp, data: drop })
@@ -99,7 +99,7 @@ export const tailCommand: Command = {
 };
 
 function wanted(field: (typeof fieldNames)[number], facts: SourceFacts): boolean {
-  return field !== "stack" && field !== "subsystem" && facts.unavailable(field) === undefined;
+  return field !== "subsystem" && facts.unavailable(field) === undefined;
 }
 
 function matching(predicate: Predicate, reasons: ReadonlyMap<number, number>): number {

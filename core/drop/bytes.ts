@@ -7,6 +7,8 @@ const wordMask = 0xffff_ffff_ffff_ffffn;
 /** Both words all ones: no address. (It would be an IPv6 multicast address of no known scope.) */
 const noAddress = wordMask;
 const mapped = 0xffff_0000n;
+/** A byte order mark is a part of the name too: without it two names would look the same. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The bytes of two words, as they lie in memory. */
 export function bytesOf(hi: bigint, lo: bigint): Uint8Array {
@@ -30,7 +32,7 @@ export function wordsOf(bytes: Uint8Array): [hi: bigint, lo: bigint] {
 export function bytesText(hi: bigint, lo: bigint): string {
   const bytes = bytesOf(hi, lo);
   const end = bytes.indexOf(0);
-  return new TextDecoder().decode(bytes.subarray(0, end === -1 ? 16 : end));
+  return decoder.decode(bytes.subarray(0, end === -1 ? 16 : end));
 }
 
 /** An address as text: dotted for IPv4, RFC 5952 for IPv6, "" for none. */

@@ -76,9 +76,12 @@ export function symbolTable(kallsyms: string): SymbolTable {
   return {
     size: sorted.length,
     nameAt(address) {
-      const at = indexOf(BigInt.asIntN(64, address));
+      let at = indexOf(BigInt.asIntN(64, address));
       // Past the last function there is nothing whose end is known.
-      return at < 0 || at === last ? "" : bareFunction(names[order[at]!]!);
+      if (at < 0 || at === last) return "";
+      // Of several names at an address the kernel shows the first, and so do its stacks.
+      while (at > 0 && sorted[at - 1] === sorted[at]) at--;
+      return bareFunction(names[order[at]!]!);
     },
     rangesOf(wanted) {
       const ranges: Range[] = [];

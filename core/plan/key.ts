@@ -5,7 +5,7 @@ import { fitsMasks, inRanges } from "./predicate.ts";
 import type { Test } from "./predicate.ts";
 import { hasClass, keyFields } from "./plan.ts";
 import type { KeyMap, Plan } from "./plan.ts";
-import { bareFunction } from "../drop/site.ts";
+import { bareFunction, plumbing } from "../drop/site.ts";
 
 /** One key of a map. Keys that look alike to people (several addresses of one function) are one. */
 export interface SeriesKey {
@@ -25,14 +25,16 @@ const maxRemembered = 200_000;
 
 /**
  * Makes the reader of a map's keys: from the comma-separated integers that bpftrace prints (a stack
- * is text, and comes last) to labels. It returns undefined for what isn't such a key.
+ * is text, and comes last) to labels. It returns undefined for what isn't such a key. Where `walked`,
+ * the key ends in a stack that isn't among the map's fields and tells the site.
  */
 export function keyReader(
   plan: Plan,
   map: KeyMap,
   names: Names,
+  walked = false,
 ): (raw: string) => SeriesKey | undefined {
-  const fields = keyFields(map);
+  const fields = [...keyFields(map), ...(walked ? ["stack" as const] : [])];
   const remembered = new Map<string, SeriesKey>();
   const rests = new Map(
     plan.counts.map((_, index) => {
@@ -53,11 +55,18 @@ export function keyReader(
       const label = stack ?? fieldOf(field).label(slots, names);
       byField.set(field, { label, slots });
     }
-    const labels = map.by.map((field) => byField.get(field)!.label);
+    const stack = walked ? byField.get("stack")?.label : undefined;
+    const labels = map.by.map((field) => {
+      const { label } = byField.get(field)!;
+      return field === "site" && stack !== undefined ? siteOfStack(stack) || label : label;
+    });
     const counts = map.raw.length === 0
       ? served
       : served.filter((index) =>
-        rests.get(index)!.every((test) => holds(test, byField.get(test.field)!.slots))
+        rests.get(index)!.every((test) => {
+          const { label, slots } = byField.get(test.field)!;
+          return holds(test, slots, test.field === "site" && stack ? siteOfStack(stack) : label);
+        })
       );
     const key: SeriesKey = { text: labels.join(separator), labels, counts };
     if (remembered.size >= maxRemembered) remembered.clear();
@@ -118,11 +127,16 @@ export function foldStack(text: string): string {
     .reverse().join(";");
 }
 
-/** Whether a test holds for the integers of a key. */
-function holds(test: Test, slots: readonly bigint[]): boolean {
+/** The function that decided on a drop: the innermost of a folded stack that isn't plumbing. */
+export function siteOfStack(stack: string): string {
+  return stack.split(";").reverse().find((frame) => !plumbing.has(frame)) ?? "";
+}
+
+/** Whether a test holds for the integers of a key, or for its label where it asks for names. */
+function holds(test: Test, slots: readonly bigint[], label: string): boolean {
+  if ("names" in test) return test.names.includes(label) !== test.not;
   if ("ranges" in test) return inRanges(test.ranges, Number(slots[0] ?? 0n));
-  if ("masks" in test) return fitsMasks(test.masks, test.not, bigEndianOf(slots));
-  return false;
+  return fitsMasks(test.masks, test.not, bigEndianOf(slots));
 }
 
 /** The sixteen bytes of two little-endian words, as a big-endian integer. */

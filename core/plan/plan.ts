@@ -88,8 +88,18 @@ export interface Plan {
   readonly groups: readonly ReasonGroup[];
 }
 
-/** How many leaves a decision may have before a field goes into the key as it is. */
-const maxLeaves = 300;
+/**
+ * How many leaves a decision may have before a field goes into the key as it is. Cases of one field
+ * are cheap; conditions on several fields multiply, and the kernel's verifier walks every path.
+ */
+const maxLeaves = { oneField: 300, severalFields: 64 };
+
+/**
+ * How much is decided in the kernel. `keys` puts every field that conditions look at, but for the
+ * reason, into the keys, and decides in TypeScript: as exact, with more keys. It is for plans whose
+ * decisions the kernel's verifier refuses.
+ */
+export type PlanStyle = "decisions" | "keys";
 const largestReason = 0xffff_ffff;
 const wholeReasons: Range = [0, largestReason];
 
@@ -115,7 +125,11 @@ function intersect(a: readonly Range[], b: readonly Range[]): Range[] {
 }
 
 /** Lays out what is to be counted. Counts that are equal share everything. */
-export function makePlan(counts: readonly Count[], samples?: Sampling): Plan {
+export function makePlan(
+  counts: readonly Count[],
+  samples?: Sampling,
+  style: PlanStyle = "decisions",
+): Plan {
   const split = counts.map((count) => splitPredicate(count.predicate));
   const places: Place[] = [];
   const building: { by: FieldName[]; sum: SummableField | undefined; counts: number[] }[] = [];
@@ -143,7 +157,7 @@ export function makePlan(counts: readonly Count[], samples?: Sampling): Plan {
   const maps: KeyMap[] = [];
   const decisions: Map<string, Decision>[] = [];
   building.forEach((map, id) => {
-    const built = buildMap(id, map, split, cuts);
+    const built = buildMap(id, map, split, cuts, style);
     maps.push(built.map);
     decisions.push(built.decisions);
     for (const index of map.counts) {
@@ -185,9 +199,18 @@ function buildMap(
   building: { by: FieldName[]; sum: SummableField | undefined; counts: number[] },
   split: readonly Split[],
   cuts: readonly Range[],
+  style: PlanStyle,
 ): { map: KeyMap; decisions: Map<string, Decision> } {
   const raw: FieldName[] = [];
+  if (style === "keys") {
+    const rest = building.counts.flatMap((index) => split[index]!.rest);
+    raw.push(...new Set(rest.map(({ field }) => field)));
+  }
   for (;;) {
+    const tested = building.counts.flatMap((index) => split[index]!.rest)
+      .filter((test) => !raw.includes(test.field));
+    const several = new Set(tested.map(({ field }) => field)).size > 1;
+    const most = several ? maxLeaves.severalFields : maxLeaves.oneField;
     const classes = new ClassTable();
     const decisions = new Map<string, Decision>();
     let conditional = false;
@@ -199,26 +222,24 @@ function buildMap(
         count,
         tests: split[count]!.rest.filter((test) => !raw.includes(test.field)),
       }));
-      const decision = decide(candidates, classes, () => ++leaves <= maxLeaves);
+      const decision = decide(candidates, classes, () => ++leaves <= most);
       decisions.set(active.join(), decision);
       conditional ||= typeof decision !== "number";
     }
-    if (leaves <= maxLeaves) {
+    if (leaves <= most) {
       return {
         map: { id, by: building.by, sum: building.sum, raw, classes: classes.sets, conditional },
         decisions,
       };
     }
-    raw.push(mostTested(building.counts.flatMap((index) => split[index]!.rest), raw));
+    raw.push(mostTested(tested));
   }
 }
 
 /** The field with the most conditions: in the key it saves most leaves. */
-function mostTested(tests: readonly Test[], taken: readonly FieldName[]): FieldName {
+function mostTested(tests: readonly Test[]): FieldName {
   const times = new Map<FieldName, number>();
-  for (const { field } of tests) {
-    if (!taken.includes(field)) times.set(field, (times.get(field) ?? 0) + 1);
-  }
+  for (const { field } of tests) times.set(field, (times.get(field) ?? 0) + 1);
   return [...times].sort((a, b) => b[1] - a[1])[0]![0];
 }
 

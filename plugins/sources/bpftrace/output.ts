@@ -5,7 +5,8 @@
 // its copy. Maps by key are cleared after each tick: what is printed is the tick's share.
 import { fieldOf } from "../../../core/drop/field.ts";
 import type { Drop, Names } from "../../../core/drop/field.ts";
-import { foldStack, keyReader } from "../../../core/plan/key.ts";
+import { foldStack, keyReader, siteOfStack } from "../../../core/plan/key.ts";
+import { plumbing } from "../../../core/drop/site.ts";
 import type { SeriesKey } from "../../../core/plan/key.ts";
 import type { KeyMap, Plan } from "../../../core/plan/plan.ts";
 import { inRanges } from "../../../core/plan/predicate.ts";
@@ -44,6 +45,7 @@ export interface OutputReader {
 export function outputReader(options: OutputOptions): OutputReader {
   const { plan, names } = options;
   const readers = plan.maps.map((map) => keyReader(plan, map, names));
+  const walkers = plan.maps.map((map) => keyReader(plan, map, names, true));
   const reasonTotals: [Map<number, number>, Map<number, number>] = [new Map(), new Map()];
   /** The last printed value of variables that only grow, by their name. */
   const grown = new Map<string, { n: number; sum: number }>();
@@ -52,6 +54,7 @@ export function outputReader(options: OutputOptions): OutputReader {
   let samples: Drop[] = [];
   let unreadable = 0;
   let lostEvents = 0;
+  let attached = false;
   let missedBefore = 0;
   let lastAt = options.now();
   /** Wall clock minus the kernel's, in milliseconds: the least delay seen tells it best. */
@@ -101,9 +104,9 @@ export function outputReader(options: OutputOptions): OutputReader {
     const name = `m${map.id}_${copy}`;
     const printed = maps.get(name);
     const found = new Map<string, { key: SeriesKey; n: number; sum: number }>();
-    const add = (raw: string, value: unknown): void => {
+    const add = (raw: string, value: unknown, reader = readers[map.id]!): void => {
       const read = readValue(value);
-      const key = read === undefined ? undefined : readers[map.id]!(raw);
+      const key = read === undefined ? undefined : reader(raw);
       if (read === undefined || key === undefined) {
         unreadable++;
         return;
@@ -121,6 +124,8 @@ export function outputReader(options: OutputOptions): OutputReader {
     };
     if (keyed(map)) { for (const [raw, value] of entriesOf(printed)) add(raw, value); }
     else if (printed !== undefined) add("", printed);
+    const walked = maps.get(`w${map.id}_${copy}`);
+    for (const [raw, value] of entriesOf(walked)) add(raw, value, walkers[map.id]!);
     const entries: Counted[] = [...found.values()];
     const total = maps.get(`t${map.id}_${copy}`);
     const belong = map.conditional
@@ -170,6 +175,10 @@ export function outputReader(options: OutputOptions): OutputReader {
   const printed = (text: string): void => {
     const words = text.trimEnd().split(" ");
     if (words[0] === "tick" && words.length === 4) {
+      // bpftrace reads what the kernel prints only when all its probes are attached; the record
+      // that says so comes before they are.
+      if (!attached) options.onAttached();
+      attached = true;
       if (frame !== undefined) unreadable++;
       const [tick, copy, nsecs] = words.slice(1).map(Number) as [number, number, number];
       frame = { tick, copy, nsecs, maps: new Map() };
@@ -189,7 +198,7 @@ export function outputReader(options: OutputOptions): OutputReader {
       const record = parseRecord(text);
       if (record === undefined) unreadable++;
       else if (record.type === "printf" && typeof record.data === "string") printed(record.data);
-      else if (record.type === "attached_probes") options.onAttached();
+      else if (record.type === "attached_probes") return;
       else if (record.type === "lost_events") {
         lostEvents += Number((record.data as { events?: unknown } | null)?.events) || 1;
       } else if (record.type === "map" || record.type === "stats") {
@@ -272,6 +281,7 @@ function readSample(
   }
   if (fields.includes("stack")) {
     drop.stack = foldStack(text.slice(words.join(" ").length));
+    if (plumbing.has(drop.site ?? "")) drop.site = siteOfStack(drop.stack);
   }
   return drop as Drop;
 }

@@ -11,6 +11,7 @@ import { fieldOf } from "../../../core/drop/field.ts";
 import type { FieldName } from "../../../core/drop/field.ts";
 import { fragments, withDependencies } from "../../../core/drop/fragment.ts";
 import type { FragmentName, KernelFacts } from "../../../core/drop/fragment.ts";
+import { plumbing } from "../../../core/drop/site.ts";
 import { hasClass, keyFields } from "../../../core/plan/plan.ts";
 import type { Decision, KeyMap, Plan, ReasonGroup } from "../../../core/plan/plan.ts";
 import type { Mask, Range } from "../../../core/plan/predicate.ts";
@@ -21,6 +22,21 @@ export interface ProgramOptions {
   readonly interval: number;
   /** The addresses of kernel functions, as signed integers. */
   readonly addresses: (functions: readonly string[]) => readonly Range[];
+}
+
+/**
+ * Frames of the stack that are walked where the location is plumbing: enough to get past functions
+ * that call each other to free a packet.
+ */
+const walkedFrames = 8;
+
+/**
+ * Whether a map has a second one beside it, @w in place of @m, for drops whose location is
+ * plumbing: there the stack is part of the key, and tells the site.
+ */
+export function walksStack(map: KeyMap): boolean {
+  const fields = keyFields(map);
+  return fields.includes("site") && !fields.includes("stack");
 }
 
 export interface Program {
@@ -53,6 +69,7 @@ export function writeProgram(plan: Plan, options: ProgramOptions): Program {
   const text = [
     ...probe(plan, options, scalarOf),
     "",
+    ...(plan.samples === undefined ? [] : [...sampler(plan.samples, options.kernel), ""]),
     ...ticker(plan, options, [...scalars.keys()]),
     "",
   ].join("\n");
@@ -71,7 +88,6 @@ function probe(
   body.push("$e = @e;");
   const emitted = new Set(top);
   body.push(...groupBranches(plan, options, scalarOf, emitted));
-  if (plan.samples !== undefined) body.push(...sampler(plan.samples, options.kernel, emitted));
   return ["tracepoint:skb:kfree_skb", "{", ...indent(body), "}"];
 }
 
@@ -79,9 +95,9 @@ function codeLines(name: FragmentName, kernel: KernelFacts): Lines {
   return fragments[name].code(kernel).split("\n").filter((line) => line.trim() !== "");
 }
 
-/** All fragments that the plan needs, in order. */
-export function fragmentsOf(plan: Plan): FragmentName[] {
-  const fields = new Set<FieldName>(plan.samples?.fields);
+/** All fragments that counting needs, in order. */
+function fragmentsOf(plan: Plan): FragmentName[] {
+  const fields = new Set<FieldName>();
   for (const map of plan.maps) {
     for (const field of keyFields(map)) fields.add(field);
     if (map.sum !== undefined) fields.add(map.sum);
@@ -111,7 +127,42 @@ function groupBranches(
   const ranges = plan.groups.flatMap((group, index) =>
     group.ranges.map((range) => ({ range, value: index }))
   ).sort((a, b) => a.range[0] - b.range[0]);
-  const bodies = plan.groups.map((group) => groupBody(plan, group, options, scalarOf, emitted));
+  const common = commonCounting(plan);
+  const bodies = plan.groups.map((group) => [
+    ...reasonCount(scalarOf.get(group)),
+    ...keyCounts(plan, group.counted.filter(({ map }) => !common.has(map)), options, emitted),
+  ]);
+  return [
+    ...byReason(plan, ranges, bodies),
+    ...keyCounts(plan, [...common.values()], options, emitted),
+  ];
+}
+
+/** What every group counts alike stands once, after them all. */
+function commonCounting(plan: Plan): Map<number, ReasonGroup["counted"][number]> {
+  const common = new Map<number, ReasonGroup["counted"][number]>();
+  if (plan.groups.length === 1) return common;
+  const same = (a: Decision, b: Decision): boolean => asText(a) === asText(b);
+  for (const counted of plan.groups[0]!.counted) {
+    const everywhere = plan.groups.every((group) =>
+      group.counted.some(({ map, decision }) =>
+        map === counted.map && same(decision, counted.decision)
+      )
+    );
+    if (everywhere) common.set(counted.map, counted);
+  }
+  return common;
+}
+
+function asText(decision: Decision): string {
+  return JSON.stringify(decision, (_, value) => typeof value === "bigint" ? String(value) : value);
+}
+
+function byReason(
+  plan: Plan,
+  ranges: readonly { range: Range; value: number }[],
+  bodies: readonly Lines[],
+): Lines {
   if (ranges.length === 1) return bodies[0]!;
   // Where a group is one range, its code stands in the leaf itself; a group of several ranges
   // gets a number first, so that its code stands there once.
@@ -152,34 +203,35 @@ function counting(statement: (copy: 0 | 1) => string): Lines {
   return [`if ($e == 1) { ${statement(1)} } else { ${statement(0)} }`];
 }
 
-function groupBody(
+/** The count of a drop's reason: it is never left out. */
+function reasonCount(scalar: string | undefined): Lines {
+  return counting((copy) =>
+    scalar === undefined ? `@b${copy}[$reason] = count();` : `@${scalar}_${copy} = count();`
+  );
+}
+
+/** The counts by key. */
+function keyCounts(
   plan: Plan,
-  group: ReasonGroup,
+  counted: ReasonGroup["counted"],
   options: ProgramOptions,
-  scalarOf: ReadonlyMap<ReasonGroup, string>,
   outside: ReadonlySet<FragmentName>,
 ): Lines {
   const lines: Lines = [];
   const emitted = new Set(outside);
-  const scalar = scalarOf.get(group);
-  lines.push(
-    ...counting((copy) =>
-      scalar === undefined ? `@b${copy}[$reason] = count();` : `@${scalar}_${copy} = count();`
-    ),
-  );
-  for (const { map: id, decision } of group.counted) {
+  for (const { map: id, decision } of counted) {
     const map = plan.maps[id]!;
     const asked = new Set<FieldName>();
     decisionFields(decision, asked);
     lines.push(...reading(asked, options.kernel, emitted));
     if (typeof decision === "number") {
-      lines.push(...update(map, String(decision), options.kernel, emitted));
+      lines.push(...update(map, String(decision), options, emitted));
       continue;
     }
     const chosen = `$class${id}`;
     lines.push(`${chosen} = (uint64)0;`, ...decisionTree(decision, chosen, options));
     const inner = new Set(emitted);
-    lines.push(...ifElse(`${chosen} != 0`, update(map, chosen, options.kernel, inner), []));
+    lines.push(...ifElse(`${chosen} != 0`, update(map, chosen, options, inner), []));
   }
   return lines;
 }
@@ -202,9 +254,10 @@ function reading(
 function update(
   map: KeyMap,
   chosen: string,
-  kernel: KernelFacts,
+  options: ProgramOptions,
   emitted: Set<FragmentName>,
 ): Lines {
+  const { kernel } = options;
   const fields = keyFields(map);
   const lines = reading([...fields, ...(map.sum === undefined ? [] : [map.sum])], kernel, emitted);
   const key = [
@@ -213,11 +266,21 @@ function update(
   ];
   const index = key.length === 0 ? "" : `[${key.join(", ")}]`;
   const value = map.sum === undefined ? "count()" : `stats(${fieldOf(map.sum).slots[0]})`;
-  lines.push(...counting((copy) => {
-    const total = map.conditional ? ` @t${map.id}_${copy} = count();` : "";
-    return `@m${map.id}_${copy}${index} = ${value};${total}`;
-  }));
-  return lines;
+  const count = (name: string, at: string): Lines =>
+    counting((copy) => {
+      const total = map.conditional ? ` @t${map.id}_${copy} = count();` : "";
+      return `@${name}${map.id}_${copy}${at} = ${value};${total}`;
+    });
+  if (!walksStack(map)) return [...lines, ...count("m", index)];
+  const isPlumbing = locationTest(options.addresses([...plumbing]));
+  const walked = `[${[...key, `kstack(${walkedFrames})`].join(", ")}]`;
+  return [...lines, ...ifElse(isPlumbing, count("w", walked), count("m", index))];
+}
+
+/** Whether the location lies in one of the ranges of addresses. */
+function locationTest(ranges: readonly Range[]): string {
+  if (ranges.length === 0) return "$location == 1";
+  return ranges.map(([lo, hi]) => `($location >= ${lo} && $location <= ${hi})`).join(" || ");
 }
 
 function decisionTree(decision: Decision, chosen: string, options: ProgramOptions): Lines {
@@ -232,9 +295,8 @@ function decisionTree(decision: Decision, chosen: string, options: ProgramOption
   }
   const condition = "masks" in decision
     ? decision.masks.map((mask) => maskTest(slots, mask)).join(" || ")
-    : options.addresses(decision.names)
-      .map(([lo, hi]) => `($location >= ${lo} && $location <= ${hi})`).join(" || ");
-  return ifElse(condition === "" ? "0" : condition, leaf(decision.then), leaf(decision.otherwise));
+    : locationTest(options.addresses(decision.names));
+  return ifElse(condition, leaf(decision.then), leaf(decision.otherwise));
 }
 
 /** Compares the masked words; a word with an empty mask isn't looked at. */
@@ -255,12 +317,11 @@ function maskTest(slots: readonly string[], mask: Mask): string {
   return tests.length === 0 ? "1" : `(${tests.join(" && ")})`;
 }
 
-function sampler(
-  samples: NonNullable<Plan["samples"]>,
-  kernel: KernelFacts,
-  outside: ReadonlySet<FragmentName>,
-): Lines {
-  const emitted = new Set(outside);
+/**
+ * Single drops, in a probe of their own: the arguments of a printf with all fields and the keys of
+ * maps together don't fit into the 512 bytes of stack that the kernel grants a program.
+ */
+function sampler(samples: NonNullable<Plan["samples"]>, kernel: KernelFacts): Lines {
   const numbers = samples.fields.filter((field) => field !== "stack");
   const slots = numbers.flatMap((field) => fieldOf(field).slots);
   const stack = samples.fields.includes("stack");
@@ -269,11 +330,24 @@ function sampler(
   const reasons = samples.predicate.flatMap((test) => "ranges" in test ? test.ranges : [])
     .map(([lo, hi]) => lo === hi ? `$reason == ${lo}` : `($reason >= ${lo} && $reason <= ${hi})`);
   const asked = reasons.length === 0 ? "" : ` && (${reasons.join(" || ")})`;
-  return ifElse(`@left[0] > 0${asked}`, [
-    "@left[0] = @left[0] - 1;",
-    ...reading(numbers, kernel, emitted),
-    `printf(${[`"${format}"`, ...args].join(", ")});`,
-  ], []);
+  const emitted = new Set<FragmentName>();
+  const wanted = withDependencies(numbers.flatMap((field) => fieldOf(field).uses));
+  const top = wanted.filter((name) => fragments[name].arg !== undefined);
+  top.forEach((name) => emitted.add(name));
+  return [
+    "tracepoint:skb:kfree_skb",
+    "{",
+    ...indent([
+      "$reason = (uint64)(uint32)args->reason;",
+      ...top.flatMap((name) => codeLines(name, kernel)),
+      ...ifElse(`@left[0] > 0${asked}`, [
+        "@left[0] = @left[0] - 1;",
+        ...reading(numbers, kernel, emitted),
+        `printf(${[`"${format}"`, ...args].join(", ")});`,
+      ], []),
+    ]),
+    "}",
+  ];
 }
 
 /**
@@ -290,6 +364,7 @@ function ticker(plan: Plan, options: ProgramOptions, scalars: readonly string[])
       ...(map.conditional ? [`print(@t${map.id}_${n});`] : []),
       `print(@m${map.id}_${n});`,
       ...(keyed(map) ? [`clear(@m${map.id}_${n});`] : []),
+      ...(walksStack(map) ? [`print(@w${map.id}_${n});`, `clear(@w${map.id}_${n});`] : []),
     ]),
   ];
   const body = [
@@ -320,5 +395,5 @@ export function keyed(map: KeyMap): boolean {
 
 /** Whether the names of kernel functions are needed, for a key, a condition or a sample. */
 export function usesSite(plan: Plan): boolean {
-  return fragmentsOf(plan).includes("location");
+  return fragmentsOf(plan).includes("location") || plan.samples?.fields.includes("site") === true;
 }

@@ -7,7 +7,7 @@ import { unavailable } from "../../../core/drop/fragment.ts";
 import { reasonWorld } from "../../../core/drop/reason.ts";
 import { symbolTable } from "../../../core/drop/site.ts";
 import type { SymbolTable } from "../../../core/drop/site.ts";
-import { bpftraceFailed, noBpftrace, noRoot } from "../../../core/error.ts";
+import { bpftraceFailed, noBpftrace, noRoot, programRefused } from "../../../core/error.ts";
 import type { DropwatchError } from "../../../core/error.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts, SourceRun } from "../../../core/watch/source.ts";
@@ -187,5 +187,6 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
   ) {
     return noRoot(["dropwatch", ...process.argv.slice(2)].join(" "));
   }
+  if (/Error loading program|stack limit|too large/i.test(output)) return programRefused(output);
   return bpftraceFailed(describeEnd(outcome), output);
 }

@@ -1,0 +1,72 @@
+// A kernel that isn't there: its names, for tests of what needs names and no kernel.
+import { reasonWorld } from "../core/drop/reason.ts";
+import type { Plan } from "../core/plan/plan.ts";
+import { makePlan } from "../core/plan/plan.ts";
+import { readPredicate } from "../core/plan/predicate.ts";
+import type { Predicate, ReasonWorld } from "../core/plan/predicate.ts";
+import type { FieldName } from "../core/drop/field.ts";
+import type { SourceFacts } from "../core/watch/source.ts";
+
+/** Its reasons, by number: of all classes, and of a subsystem. */
+export const reasons: ReadonlyMap<number, string> = new Map([
+  [2, "NOT_SPECIFIED"],
+  [3, "NO_SOCKET"],
+  [4, "SOCKET_CLOSE"],
+  [5, "SOCKET_FILTER"],
+  [6, "SOCKET_RCVBUFF"],
+  [10, "TCP_CSUM"],
+  [12, "NETFILTER_DROP"],
+  [13, "OTHERHOST"],
+  [0x1_0002, "mac80211_unusable/RX_DROP_U_REPLAY"],
+]);
+
+export const subsystems: ReadonlyMap<number, string> = new Map([
+  [0, "core"],
+  [1, "mac80211_unusable"],
+  [2, "openvswitch"],
+]);
+
+/** Where its functions lie. */
+export const sites: ReadonlyMap<bigint, string> = new Map([
+  [-1000n, "udp_queue_rcv_one_skb"],
+  [-2000n, "tcp_v4_rcv"],
+  [-3000n, "ip_rcv_core"],
+  [-4000n, "__udp4_lib_rcv"],
+]);
+
+export const world: ReasonWorld = reasonWorld(
+  reasons,
+  subsystems,
+  (address) => sites.get(address) ?? "",
+);
+
+/** A `where` that is right, as a predicate; throws where it has mistakes. */
+export function where(...asked: readonly Readonly<Record<string, unknown>>[]): Predicate {
+  const { predicate, mistakes } = readPredicate(asked, world);
+  if (mistakes.length > 0) throw new Error(JSON.stringify(mistakes));
+  return predicate;
+}
+
+/** The plan of counts that are written as in a rule. */
+export function planOf(
+  ...counts: readonly {
+    readonly where?: Readonly<Record<string, unknown>>;
+    readonly by?: readonly FieldName[];
+    readonly sum?: "len";
+  }[]
+): Plan {
+  return makePlan(
+    counts.map((count) => ({
+      predicate: where(count.where ?? {}),
+      by: count.by ?? [],
+      sum: count.sum,
+    })),
+  );
+}
+
+/** What a source of this kernel would say. */
+export const facts: SourceFacts = {
+  world,
+  title: "a kernel that isn't there",
+  unavailable: () => undefined,
+};
