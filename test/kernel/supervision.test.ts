@@ -1,0 +1,120 @@
+// bpftrace that dies is started again and the gap is said; one that can't start says what to do.
+import { readdirSync, readFileSync } from "node:fs";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { afterEach, beforeEach, describe, expect } from "bun:test";
+import { startTraffic } from "../traffic/traffic.ts";
+import { bpftrace, kernelTest, startDropwatch } from "./machine.ts";
+
+let folder = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "dropwatch-test-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const rule = `
+import { drops, rule } from "dropwatch";
+export default rule({
+  alert: "Refused",
+  when: drops.where({ reason: "SOCKET_FILTER" }).by("ownerPort").count("1m").above(10),
+});
+`;
+
+/** The processes of bpftrace that a process started, itself or through a wrapper. */
+function bpftraceBelow(pid: number): number[] {
+  const parents = new Map<number, number>();
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const status = readFileSync(`/proc/${entry}/status`, "utf8");
+      parents.set(Number(entry), Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1]));
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  const isBelow = (child: number): boolean => {
+    for (let at = parents.get(child); at !== undefined; at = parents.get(at)) {
+      if (at === pid) return true;
+    }
+    return false;
+  };
+  return [...parents.keys()].filter((each) => {
+    try {
+      return isBelow(each) && readFileSync(`/proc/${each}/comm`, "utf8").trim() === "bpftrace";
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function refuse(count: number, port: number): Promise<void> {
+  const traffic = await startTraffic("socket-filter", { count, port });
+  traffic.go();
+  await traffic.done;
+}
+
+describe("supervision", () => {
+  kernelTest("a bpftrace that is killed is started again; alerts keep their state", async () => {
+    await writeFile(join(folder, "refused.ts"), rule);
+    const watch = startDropwatch([
+      "--rules",
+      folder,
+      "--json",
+      "--bpftrace",
+      bpftrace.join(" "),
+    ]);
+    await watch.attached;
+    await refuse(100, 45_001);
+    await watch.line((line) => line.includes("alert.firing"));
+    const [victim] = bpftraceBelow(watch.pid);
+    process.kill(victim!, "SIGKILL");
+    // Only when it counts again: what comes before that nobody can know.
+    for (;;) {
+      if (watch.err.some((line) => /counts again after/.test(line))) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await refuse(50, 45_002);
+    await watch.line((line) => line.includes("45002") && line.includes("alert.firing"));
+    expect(await watch.stop("SIGTERM")).toBe(0);
+    const lines = watch.out.map((line) => JSON.parse(line));
+    const alerts = lines.filter(({ type }) => type.startsWith("alert."));
+    // The first alert neither ended nor fired again, and the second says that it isn't exact.
+    expect(alerts.map(({ type, data }) => [type, data.labels.ownerPort, data.exact])).toEqual([
+      ["alert.firing", "45001", true],
+      ["alert.firing", "45002", false],
+    ]);
+    const { data } = lines.at(-1);
+    expect(data.restarts).toBe(1);
+    expect(data.seen).toBe(data.counted + data.other + data.lost);
+    expect(watch.err.some((line) => /bpftrace ended \(.*SIGKILL|137/.test(line))).toBe(true);
+  });
+
+  kernelTest("no bpftrace: exit code 3 and the command that installs it", async () => {
+    await writeFile(join(folder, "refused.ts"), rule);
+    const watch = startDropwatch(["--rules", folder, "--bpftrace", "/nonexistent/bpftrace"]);
+    expect(await watch.ended).toBe(3);
+    const said = watch.err.join("\n");
+    expect(said).toContain("NO_BPFTRACE");
+    expect(said).toContain("install");
+  });
+
+  kernelTest("no root: exit code 3 and the sudo line", async () => {
+    await writeFile(join(folder, "refused.ts"), rule);
+    // bpftrace itself says so, as any user would see it.
+    const denied = join(folder, "denied");
+    await writeFile(
+      denied,
+      `#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups ${
+        bpftrace.join(" ")
+      } "$@"\n`,
+    );
+    await chmod(folder, 0o755);
+    await chmod(denied, 0o755);
+    const watch = startDropwatch(["--rules", folder, "--bpftrace", denied]);
+    expect(await watch.ended).toBe(3);
+    const said = watch.err.join("\n");
+    expect(said).toContain("NO_ROOT");
+    expect(said).toContain("sudo");
+  });
+});
