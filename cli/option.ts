@@ -22,7 +22,7 @@ export const options = {
   duration: { value: "TIME", doc: "end after this time" },
   source: { value: "SOURCE", doc: "bpftrace (default), or replay:FILE" },
   bpftrace: { value: "CMD", doc: `command that runs bpftrace, e.g. "sudo -n bpftrace"` },
-  "max-keys": { value: "N", doc: "keys that a map in the kernel may hold (default: 16384)" },
+  "max-keys": { value: "N", doc: "keys that a map in the kernel may hold (default: 4096)" },
   reason: { value: "NAME", doc: "only drops of this reason (several times)", many: true },
   format: { value: "FORMAT", doc: "text, folded (for flame graphs) or speedscope" },
   limit: { value: "N", doc: "how many to show" },

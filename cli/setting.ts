@@ -31,7 +31,7 @@ export interface Setting {
 }
 
 const defaultConfig = "dropwatch.config.ts";
-const defaultMaxKeys = 16_384;
+const defaultMaxKeys = 4096;
 const shortestInterval = 50;
 const longestInterval = 60_000;
 

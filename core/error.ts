@@ -83,6 +83,7 @@ function suggest(nearest: readonly string[]): string {
 
 // --- command line and config ------------------------------------------------------------------
 
+/** An option that the command doesn't have. `dropwatch COMMAND --help` lists those it has. */
 export function unknownOption(option: string, nearest: readonly string[]): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_OPTION",
@@ -91,6 +92,7 @@ export function unknownOption(option: string, nearest: readonly string[]): Dropw
   );
 }
 
+/** The first word is no command. `dropwatch --help` lists the commands. */
 export function unknownCommand(command: string, nearest: readonly string[]): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_COMMAND",
@@ -99,6 +101,7 @@ export function unknownCommand(command: string, nearest: readonly string[]): Dro
   );
 }
 
+/** An option has no value, one that can't be used, or more than one where it takes one. */
 export function badOption(option: string, value: unknown, expected: string): DropwatchError {
   return new DropwatchError(
     "BAD_OPTION",
@@ -107,6 +110,10 @@ export function badOption(option: string, value: unknown, expected: string): Dro
   );
 }
 
+/**
+ * A command wasn't told what to work on: rules for `watch`, `check` and `explain`, a name for
+ * `reason`.
+ */
 export function missingArgument(command: string, argument: string): DropwatchError {
   return new DropwatchError(
     "MISSING_ARGUMENT",
@@ -115,6 +122,10 @@ export function missingArgument(command: string, argument: string): DropwatchErr
   );
 }
 
+/**
+ * A key of the config has a value of another type or out of bounds, or the file exports no config
+ * as its default.
+ */
 export function badConfig(
   file: string,
   key: string,
@@ -129,6 +140,7 @@ export function badConfig(
   );
 }
 
+/** The config has a key that means nothing. docs/config.md lists the keys. */
 export function unknownConfigKey(
   file: string,
   key: string,
@@ -141,6 +153,7 @@ export function unknownConfigKey(
   );
 }
 
+/** A file or folder that was named isn't there, or can't be read. */
 export function unreadableFile(file: string, cause: unknown): DropwatchError {
   return new DropwatchError(
     "UNREADABLE_FILE",
@@ -149,6 +162,7 @@ export function unreadableFile(file: string, cause: unknown): DropwatchError {
   );
 }
 
+/** `--sink`, or `sinks` in the config, names a sink that there isn't. */
 export function unknownSink(spec: string, nearest: readonly string[]): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_SINK",
@@ -157,6 +171,7 @@ export function unknownSink(spec: string, nearest: readonly string[]): Dropwatch
   );
 }
 
+/** `--source`, or `source` in the config, names a source that there isn't. */
 export function unknownSource(spec: string, nearest: readonly string[]): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_SOURCE",
@@ -165,6 +180,10 @@ export function unknownSource(spec: string, nearest: readonly string[]): Dropwat
   );
 }
 
+/**
+ * A sink can't be set up with what it was given: a webhook's URL that isn't http or https, or a
+ * secret of another form.
+ */
 export function badSinkOption(sink: string, message: string): DropwatchError {
   return new DropwatchError("BAD_SINK_OPTION", `Cannot set up the sink ${sink}: ${message}`, {
     data: { sink },
@@ -173,6 +192,10 @@ export function badSinkOption(sink: string, message: string): DropwatchError {
 
 // --- rules --------------------------------------------------------------------------------------
 
+/**
+ * A rule file was run, and its default export is neither a rule nor an array of rules. A file that
+ * rules import from belongs under a name that begins with `_`.
+ */
 export function notARule(place: Place, found: string): DropwatchError {
   return new DropwatchError(
     "NOT_A_RULE",
@@ -181,10 +204,12 @@ export function notARule(place: Place, found: string): DropwatchError {
   );
 }
 
+/** A rule file or a config can't be read as TypeScript, or imports a file that isn't there. */
 export function ruleSyntax(place: Place, message: string): DropwatchError {
   return new DropwatchError("RULE_SYNTAX", message, { place, exit: exitCode.finding });
 }
 
+/** A rule file threw an exception while it was being loaded. The other files are loaded. */
 export function ruleThrew(place: Place, message: string): DropwatchError {
   return new DropwatchError("RULE_THREW", `Cannot load the rule: it threw ${message}`, {
     place,
@@ -192,6 +217,10 @@ export function ruleThrew(place: Place, message: string): DropwatchError {
   });
 }
 
+/**
+ * The code of a rule ran for longer than it may. The process that ran it was killed and started
+ * again; the other rules go on.
+ */
 export function ruleHung(place: Place, seconds: number, doing: string): DropwatchError {
   return new DropwatchError(
     "RULE_HUNG",
@@ -200,6 +229,10 @@ export function ruleHung(place: Place, seconds: number, doing: string): Dropwatc
   );
 }
 
+/**
+ * The process that runs rules ended in the middle of this rule's code. It is started again for the
+ * other rules.
+ */
 export function ruleCrashed(place: Place, doing: string, how: string): DropwatchError {
   return new DropwatchError(
     "RULE_CRASHED",
@@ -208,6 +241,10 @@ export function ruleCrashed(place: Place, doing: string, how: string): Dropwatch
   );
 }
 
+/**
+ * The `summary` or `description` of a rule threw an exception, or returned something else than a
+ * text, when an alert changed its state. The alert goes out all the same.
+ */
 export function textFailed(place: Place, text: string, message: string): DropwatchError {
   return new DropwatchError(
     "TEXT_FAILED",
@@ -216,6 +253,7 @@ export function textFailed(place: Place, text: string, message: string): Dropwat
   );
 }
 
+/** The process that runs rules ended three times before it was ready to run one. */
 export function hostFailed(how: string): DropwatchError {
   return new DropwatchError(
     "HOST_FAILED",
@@ -224,6 +262,7 @@ export function hostFailed(how: string): DropwatchError {
   );
 }
 
+/** Something in a rule is not as it must be. The message has the value and what would be right. */
 export function ruleMistake(
   place: Place,
   what: string,
@@ -238,6 +277,7 @@ export function ruleMistake(
   );
 }
 
+/** Two rules have the same alert name. The one that was read first is kept. */
 export function duplicateAlert(place: Place, alert: string, first: Place): DropwatchError {
   return new DropwatchError(
     "DUPLICATE_ALERT",
@@ -246,6 +286,10 @@ export function duplicateAlert(place: Place, alert: string, first: Place): Dropw
   );
 }
 
+/**
+ * A rule uses a field that the kernel, or the capture, doesn't give. docs/fields.md says what each
+ * field needs.
+ */
 export function unavailableField(place: Place, field: string, why: string): DropwatchError {
   return new DropwatchError(
     "UNAVAILABLE_FIELD",
@@ -254,15 +298,10 @@ export function unavailableField(place: Place, field: string, why: string): Drop
   );
 }
 
-export function tooManyKeySets(place: Place, limit: number): DropwatchError {
-  return new DropwatchError(
-    "TOO_MANY_KEY_SETS",
-    `The rule counts by a set of fields of its own, and there are ${limit} sets already: ` +
-      `use a "by" that another rule has`,
-    { place, exit: exitCode.finding, data: { limit } },
-  );
-}
-
+/**
+ * There is no rule file where rules were looked for: no `*.ts` or `*.js`, or only tests and files
+ * whose name begins with `_` or `.`.
+ */
 export function noRules(where: string): DropwatchError {
   return new DropwatchError(
     "NO_RULES",
@@ -271,6 +310,10 @@ export function noRules(where: string): DropwatchError {
   );
 }
 
+/**
+ * A text is no duration, or one of zero: a number and `ms`, `s`, `m`, `h` or `d`, several of them
+ * with the larger first.
+ */
 export function badDuration(text: unknown): DropwatchError {
   return new DropwatchError(
     "BAD_DURATION",
@@ -281,6 +324,10 @@ export function badDuration(text: unknown): DropwatchError {
 
 // --- sources ------------------------------------------------------------------------------------
 
+/**
+ * bpftrace was refused what only root may do. dropwatch needs no root itself: it is enough that the
+ * command of `--bpftrace` is run as root.
+ */
 export function noRoot(command: string): DropwatchError {
   return new DropwatchError(
     "NO_ROOT",
@@ -290,6 +337,7 @@ export function noRoot(command: string): DropwatchError {
   );
 }
 
+/** The program that is to be run as bpftrace isn't there. */
 export function noBpftrace(program: string, install: string): DropwatchError {
   return new DropwatchError(
     "NO_BPFTRACE",
@@ -298,6 +346,7 @@ export function noBpftrace(program: string, install: string): DropwatchError {
   );
 }
 
+/** Neither the tracepoint's format file nor the kernel's types (BTF) can be read. */
 export function noTracepoint(release: string): DropwatchError {
   return new DropwatchError(
     "NO_TRACEPOINT",
@@ -307,6 +356,7 @@ export function noTracepoint(release: string): DropwatchError {
   );
 }
 
+/** The kernel is older than drop reasons. */
 export function noReasonField(release: string): DropwatchError {
   return new DropwatchError(
     "NO_REASON_FIELD",
@@ -316,6 +366,10 @@ export function noReasonField(release: string): DropwatchError {
   );
 }
 
+/**
+ * bpftrace ended before it had attached the program, for a reason that isn't known here. Its own
+ * words follow the message.
+ */
 export function bpftraceFailed(how: string, output: string): DropwatchError {
   return new DropwatchError(
     "BPFTRACE_FAILED",
@@ -324,6 +378,7 @@ export function bpftraceFailed(how: string, output: string): DropwatchError {
   );
 }
 
+/** The kernel's verifier refuses the program, also after conditions were moved out of it. */
 export function programRefused(output: string): DropwatchError {
   return new DropwatchError(
     "PROGRAM_REFUSED",
@@ -333,6 +388,10 @@ export function programRefused(output: string): DropwatchError {
   );
 }
 
+/**
+ * The file of `--source replay:FILE` is no capture, is one of another version, or its times make no
+ * sense.
+ */
 export function badCapture(file: string, line: number, message: string): DropwatchError {
   return new DropwatchError("BAD_CAPTURE", `Cannot replay: ${message}`, {
     place: { file, line },
@@ -340,6 +399,10 @@ export function badCapture(file: string, line: number, message: string): Dropwat
   });
 }
 
+/**
+ * A name given to `reason`, or to `--reason`, is no drop reason of this kernel. `dropwatch reasons`
+ * lists them.
+ */
 export function unknownReason(name: string, nearest: readonly string[]): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_REASON",

@@ -1,4 +1,6 @@
 // A kernel that isn't there: its names, for tests of what needs names and no kernel.
+import { readMembers } from "../core/drop/fragment.ts";
+import type { KernelFacts } from "../core/drop/fragment.ts";
 import { reasonWorld } from "../core/drop/reason.ts";
 import type { Plan } from "../core/plan/plan.ts";
 import { makePlan } from "../core/plan/plan.ts";
@@ -63,6 +65,22 @@ export function planOf(
     })),
   );
 }
+
+/** What it offers a probe: all there is to read, each member in a place of its own. */
+export const kernel: KernelFacts = {
+  release: "6.18.0",
+  args: new Set(["skbaddr", "location", "rx_sk", "protocol", "reason"]),
+  btf: true,
+  members: new Map(readMembers.map((name, i) => [name, { offset: 16 * i, size: 8 }])),
+};
+
+/** An older kernel: no socket in the tracepoint, no inode in the socket. */
+export const olderKernel: KernelFacts = {
+  release: "6.1.0",
+  args: new Set(["skbaddr", "location", "protocol", "reason"]),
+  btf: true,
+  members: new Map([...kernel.members].filter(([name]) => name !== "sock.sk_ino")),
+};
 
 /** What a source of this kernel would say. */
 export const facts: SourceFacts = {

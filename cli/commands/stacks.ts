@@ -43,6 +43,10 @@ export const stacksCommand: Command = {
     if (!formats.includes(format)) throw badOption("format", format, formats.join(", "));
     const setting = await readSetting(given, terminal);
     const facts = await setting.source.facts();
+    const why = facts.unavailable("stack");
+    if (why !== undefined) {
+      throw badOption("source", setting.source.name, `one with stacks; ${why}`);
+    }
     const predicate = reasonPredicate(given.list("reason"), facts.world);
     const duration = given.time("duration") ?? defaultDuration;
     const limit = given.number("limit", 1, 10_000) ?? defaultLimit;

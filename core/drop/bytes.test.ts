@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { isIP } from "node:net";
 import { randomFrom } from "../../test/random.ts";
-import { addressBytes, addressText, bytesOf, bytesText, wordsOf } from "./bytes.ts";
+import { addressBytes, addressText, bytesOf, bytesText, noAddress, wordsOf } from "./bytes.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -42,10 +42,12 @@ describe("an address as text", () => {
     expect(readAgain(written)).toBe(shown);
   });
 
-  test("is empty where there is no address", () => {
-    expect(addressText(-1n, -1n)).toBe("");
-    expect(addressText(2n ** 64n - 1n, 2n ** 64n - 1n)).toBe("");
-    expect(addressText(-1n, -2n)).not.toBe("");
+  test("is empty where there is no address, and only there", () => {
+    const [hi, lo] = wordsOf(noAddress);
+    expect(addressText(hi, lo)).toBe("");
+    expect(addressText(hi, lo + 1n)).not.toBe("");
+    expect(addressText(hi + 1n, lo)).not.toBe("");
+    expect(addressText(-1n, -1n)).toBe("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
   });
 
   test("is the same whether the words came as signed or as unsigned integers", () => {
@@ -73,7 +75,7 @@ describe("an address as text", () => {
 describe("the bytes of an address", () => {
   test("are the same however an IPv6 address is written", () => {
     const ways = ["2001:db8::1", "2001:DB8:0::0:1", "2001:0db8:0000:0:0:0:0:0001"];
-    const [first, ...others] = ways.map((way) => [...addressBytes(way)!]);
+    const [first = [], ...others] = ways.map((way) => [...addressBytes(way)!]);
     for (const other of others) expect(other).toEqual(first);
   });
 

@@ -3,9 +3,12 @@
 // put into a name, it can't forge a line, a key or a count.
 import { isIP } from "node:net";
 
-const wordMask = 0xffff_ffff_ffff_ffffn;
-/** Both words all ones: no address. (It would be an IPv6 multicast address of no known scope.) */
-const noAddress = wordMask;
+/**
+ * ::fffe:0:0 stands for no address. Nobody has it, and it lies beside the IPv4 addresses: a network
+ * that somebody asks for holds both or neither.
+ */
+export const noAddress: Uint8Array = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 254, 0, 0, 0, 0);
+const [noAddressHi, noAddressLo] = wordsOf(noAddress);
 const mapped = 0xffff_0000n;
 /** A byte order mark is a part of the name too: without it two names would look the same. */
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -39,7 +42,7 @@ export function bytesText(hi: bigint, lo: bigint): string {
 export function addressText(hi: bigint, lo: bigint): string {
   const high = BigInt.asUintN(64, hi);
   const low = BigInt.asUintN(64, lo);
-  if (high === noAddress && low === noAddress) return "";
+  if (high === noAddressHi && low === noAddressLo) return "";
   const bytes = bytesOf(high, low);
   if (high === 0n && (low & 0xffff_ffffn) === mapped) return bytes.subarray(12).join(".");
   return ipv6Text(bytes);

@@ -1,17 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { world } from "../../test/world.ts";
-import { wordsOf } from "./bytes.ts";
+import { kernel, olderKernel, world } from "../../test/world.ts";
+import { noAddress, wordsOf } from "./bytes.ts";
 import { fieldNames, fieldOf, isFieldName, l4Protocols, protocols, tcpFlagSets } from "./field.ts";
 import type { FieldName } from "./field.ts";
-import { fragments, withDependencies } from "./fragment.ts";
-import type { KernelFacts } from "./fragment.ts";
-
-const kernels: readonly KernelFacts[] = [true, false].map((skIno) => ({
-  release: "6.18.0",
-  args: new Set(["skbaddr", "location", "rx_sk", "protocol", "reason"]),
-  btf: true,
-  skIno,
-}));
+import { fragmentCode, withDependencies } from "./fragment.ts";
 
 function label(field: FieldName, ...slots: readonly (number | bigint)[]): string {
   return fieldOf(field).label(slots.map(BigInt), world.names);
@@ -38,8 +30,8 @@ describe("each field of the catalogue", () => {
     "%s finds its variables set by the fragments that it uses, on every kernel",
     (name) => {
       const { slots, uses } = fieldOf(name);
-      for (const kernel of kernels) {
-        const code = withDependencies(uses).map((each) => fragments[each].code(kernel)).join("\n");
+      for (const each of [kernel, olderKernel]) {
+        const code = withDependencies(uses).map((name) => fragmentCode(name, each)).join("\n");
         const variables = slots.flatMap((slot) => slot.match(/\$\w+/g) ?? []);
         for (const variable of variables.filter((each) => each !== "$reason")) {
           expect(code).toContain(`${variable} = `);
@@ -54,7 +46,7 @@ describe("each field of the catalogue", () => {
       const { kind, bytes, unknown } = fieldOf(name);
       if (unknown !== undefined) expect(label(name, unknown)).toBe("");
       if (bytes === "text") expect(label(name, 0, 0)).toBe("");
-      if (bytes === "address") expect(label(name, -1, -1)).toBe("");
+      if (bytes === "address") expect(label(name, ...wordsOf(noAddress))).toBe("");
       if (kind === "site") expect(label(name, -12345)).toBe("");
       if (kind === "stack") expect(label(name, 0)).toBe("");
     },

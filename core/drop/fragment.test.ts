@@ -1,26 +1,23 @@
 import { describe, expect, test } from "bun:test";
-import { fragments, unavailable, withDependencies } from "./fragment.ts";
+import { kernel, olderKernel as older } from "../../test/world.ts";
+import { fragmentCode, fragments, readMembers, unavailable, withDependencies } from "./fragment.ts";
 import type { FragmentName, KernelFacts } from "./fragment.ts";
 
 const names = Object.keys(fragments) as FragmentName[];
-const all = new Set(["skbaddr", "location", "rx_sk", "protocol", "reason"]);
-const kernel: KernelFacts = { release: "6.18.0", args: all, btf: true, skIno: true };
-const withoutBtf: KernelFacts = { ...kernel, btf: false };
-const older: KernelFacts = {
-  release: "6.1.0",
-  args: new Set(["skbaddr", "location", "protocol", "reason"]),
-  btf: true,
-  skIno: false,
-};
+const withoutBtf: KernelFacts = { ...kernel, btf: false, members: new Map() };
 
-const codeOf = (name: FragmentName, on: KernelFacts): string => fragments[name].code(on);
+/** Where the code of a fragment reads: `ADDRESS + OFFSET` of each member that it names. */
+function placesIn(name: FragmentName, on: KernelFacts): number[] {
+  const code = fragmentCode(name, on);
+  return [...code.matchAll(/\*\(\w+ \*\)\(\$\w+ \+ (\d+)\)/g)].map((match) => Number(match[1]));
+}
 
 describe("the fragments of a probe", () => {
   test.each(names.map((name) => [name] as const))(
     "%s reads only variables that it, or one it comes after, has set",
     (name) => {
       for (const on of [kernel, older]) {
-        const before = withDependencies([name]).map((each) => codeOf(each, on)).join("\n");
+        const before = withDependencies([name]).map((each) => fragmentCode(each, on)).join("\n");
         const set = new Set([...before.matchAll(/(\$\w+) = /g)].map((match) => match[1]));
         for (const [variable] of before.matchAll(/\$\w+/g)) {
           expect([name, variable, set.has(variable)]).toEqual([name, variable, true]);
@@ -33,29 +30,60 @@ describe("the fragments of a probe", () => {
     "%s copies at most the one argument that it says, and needs nothing for that",
     (name) => {
       const { arg, after } = fragments[name];
-      const read = [...codeOf(name, kernel).matchAll(/args->(\w+)/g)].map((match) => match[1]);
+      const read = [...fragmentCode(name, kernel).matchAll(/args->(\w+)/g)].map((match) => match[1]);
       expect(read).toEqual(arg === undefined ? [] : [arg]);
       if (arg !== undefined) expect(after).toEqual([]);
     },
   );
 
-  test("of which one reads the kernel's structs says that it needs BTF", () => {
-    for (const name of names) {
-      if (/struct |->/.test(codeOf(name, kernel).replaceAll("args->", ""))) {
-        expect([name, fragments[name].btf]).toEqual([name, true]);
-      }
-    }
+  test.each(names.map((name) => [name] as const))(
+    "%s reads the members that it names, where this kernel has them, and no others",
+    (name) => {
+      const { reads = [], mayRead = [] } = fragments[name];
+      const placeOf = new Map([...kernel.members].map(([member, { offset }]) => [offset, member]));
+      const named = placesIn(name, kernel).map((offset) =>
+        // The second half of a name of sixteen bytes.
+        placeOf.get(offset) ?? placeOf.get(offset - 8)
+      );
+      const known: readonly (string | undefined)[] = [...reads, ...mayRead];
+      for (const member of named) expect(known).toContain(member);
+      if (mayRead.length === 0) expect(new Set(named)).toEqual(new Set(reads));
+    },
+  );
+
+  test("read a member in its own width", () => {
+    const narrow: KernelFacts = {
+      ...kernel,
+      members: new Map([...kernel.members, ["sk_buff.mark", { offset: 168, size: 4 }]]),
+    };
+    expect(fragmentCode("mark", narrow)).toBe("$mark = (uint64)*(uint32 *)($skb + 168);");
   });
 
-  test("read a socket's inode where the kernel keeps it", () => {
-    expect(codeOf("ownerInode", kernel)).toContain("sk_ino");
-    expect(codeOf("ownerInode", older)).not.toContain("sk_ino");
-    expect(codeOf("ownerInode", older)).toContain("i_ino");
+  test("can't be written for a kernel without their members", () => {
+    expect(() => fragmentCode("mark", withoutBtf)).toThrow("sk_buff.mark");
+    expect(() => fragmentCode("comm", withoutBtf)).toThrow("task_struct.comm");
+  });
+
+  test("read a socket's inode in the socket where the kernel keeps it there", () => {
+    const { offset } = kernel.members.get("sock.sk_ino")!;
+    expect(placesIn("ownerInode", kernel)).toEqual([offset]);
+    expect(placesIn("ownerInode", older)).toEqual(
+      (["sock.sk_socket", "socket_alloc.vfs_inode.i_ino"] as const).map((name) =>
+        older.members.get(name)!.offset
+      ),
+    );
   });
 
   test("don't read an argument that the tracepoint hasn't got", () => {
-    expect(codeOf("rxSock", older)).not.toContain("args->");
-    expect(codeOf("rxSock", older)).toContain("$rx_sk = ");
+    expect(fragmentCode("rxSock", older)).not.toContain("args->");
+    expect(fragmentCode("rxSock", older)).toContain("$rx_sk = ");
+  });
+
+  test("name all their members in one list, for whoever looks them up", () => {
+    for (const { reads = [], mayRead = [] } of Object.values(fragments)) {
+      for (const member of [...reads, ...mayRead]) expect(readMembers).toContain(member);
+    }
+    expect(new Set(readMembers).size).toBe(readMembers.length);
   });
 });
 
@@ -93,7 +121,7 @@ describe("what a kernel can't give", () => {
 
   test("without BTF is all that lies in its structs, and the reason is said", () => {
     const left = names.filter((name) => unavailable(name, withoutBtf) === undefined);
-    expect(left.sort()).toEqual(["location", "protocol", "rxSock"]);
+    expect(left.sort()).toEqual(["location", "protocol", "rxSock", "skb"]);
     expect(unavailable("ports", withoutBtf)).toContain("BTF");
     expect(unavailable("ports", withoutBtf)).toContain("reason, subsystem, class");
   });
@@ -103,6 +131,24 @@ describe("what a kernel can't give", () => {
     expect(unavailable("protocol", odd)).toBe("skb:kfree_skb has no protocol on Linux 6.18.0");
     expect(unavailable("len", odd)).toContain("skbaddr");
     expect(unavailable("location", odd)).toBeUndefined();
+  });
+
+  test("names the member that is missing", () => {
+    const odd: KernelFacts = {
+      ...kernel,
+      members: new Map([...kernel.members].filter(([name]) => name !== "kernfs_node.id")),
+    };
+    expect(unavailable("cgroupId", odd)).toBe("Linux 6.18.0 has no kernfs_node.id");
+    expect(unavailable("ownerPort", odd)).toBeUndefined();
+  });
+
+  test("isn't missing where there is a newer way to the same", () => {
+    const newer: KernelFacts = {
+      ...kernel,
+      members: new Map([...kernel.members].filter(([name]) => name !== "sock.sk_socket")),
+    };
+    expect(unavailable("ownerInode", newer)).toBeUndefined();
+    expect(fragmentCode("ownerInode", newer)).toContain("$owner_inode");
   });
 
   test("isn't the socket where there is no rx_sk: skb->sk is left", () => {

@@ -1,10 +1,20 @@
 // The pieces of the probe that read a packet: each sets variables that fields use, and says what it
 // needs of the kernel. A program holds only those that its rules ask for, where they ask for them.
 //
+// Members of the kernel's structs are named here, and turned into offsets from the running kernel's
+// own types: that is what bpftrace would do, but it would take it half a second at every start.
+//
 // What bites: bpftrace 0.17 may read a tracepoint's argument only once and first of all (LLVM moves
-// the context pointer otherwise, and the verifier refuses), 0.23 scopes variables to their block,
-// and no version before 0.23 can take the address of a field: `(struct X *)((uint64)$p + 8)` reads
-// the second half of a 16-byte name.
+// the context pointer otherwise, and the verifier refuses), and 0.23 scopes variables to their block.
+
+/** A member of a struct by its path: `sock.__sk_common.skc_state`. */
+export type MemberName = `${string}.${string}`;
+
+/** Where a member lies in its struct, in bytes. */
+export interface Member {
+  readonly offset: number;
+  readonly size: number;
+}
 
 /** What the running kernel offers a probe. */
 export interface KernelFacts {
@@ -14,8 +24,8 @@ export interface KernelFacts {
   readonly args: ReadonlySet<string>;
   /** Whether the kernel's types are known (/sys/kernel/btf/vmlinux). */
   readonly btf: boolean;
-  /** Whether `struct sock` has `sk_ino` (Linux 6.18): one read in place of two. */
-  readonly skIno: boolean;
+  /** The members that fragments read, as far as this kernel has them. */
+  readonly members: ReadonlyMap<MemberName, Member>;
 }
 
 export type FragmentName =
@@ -41,14 +51,19 @@ export type FragmentName =
   | "ownerPort"
   | "cgroupId";
 
+/** Reads a member of the struct at an address: a bpftrace expression of an unsigned integer. */
+type Read = (member: MemberName, at: string) => string;
+
 export interface Fragment {
   /** Fragments whose variables this one reads. */
   readonly after: readonly FragmentName[];
   /** The tracepoint's argument that it copies; such a fragment stands at the top of the probe. */
   readonly arg?: string;
-  /** Whether it reads the kernel's structs, and so needs BTF. */
-  readonly btf: boolean;
-  readonly code: (kernel: KernelFacts) => string;
+  /** The members that it needs. */
+  readonly reads?: readonly MemberName[];
+  /** Members that it reads where the kernel has them. */
+  readonly mayRead?: readonly MemberName[];
+  readonly code: (read: Read, kernel: KernelFacts) => string;
 }
 
 /** A kernel pointer has its top bit set; anything else in a union of pointers is not one. */
@@ -78,38 +93,34 @@ export const fragments: Readonly<Record<FragmentName, Fragment>> = {
   location: {
     after: [],
     arg: "location",
-    btf: false,
     code: () => "$location = (int64)args->location;",
   },
   protocol: {
     after: [],
     arg: "protocol",
-    btf: false,
     code: () => "$protocol = (uint64)args->protocol;",
   },
   skb: {
     after: [],
     arg: "skbaddr",
-    btf: true,
-    code: () => "$skb = (struct sk_buff *)args->skbaddr;",
+    code: () => "$skb = (uint64)args->skbaddr;",
   },
   // The socket of a packet on receive is rx_sk (Linux 6.11), on transmit and for unix sockets
   // skb->sk. A request or time-wait mini-socket (states 12 and 6) is no full sock.
   rxSock: {
     after: [],
     arg: "rx_sk",
-    btf: false,
-    code: (kernel) =>
+    code: (_read, kernel) =>
       kernel.args.has("rx_sk") ? "$rx_sk = (uint64)args->rx_sk;" : "$rx_sk = (uint64)0;",
   },
   sock: {
     after: ["skb", "rxSock"],
-    btf: true,
-    code: () => `
+    reads: ["sk_buff.sk", "sock.__sk_common.skc_state"],
+    code: (read) => `
 $sk = $rx_sk;
-if ($sk == 0) { $sk = (uint64)$skb->sk; }
-if ((int64)$sk < 0) {
-  $state = (uint64)((struct sock *)$sk)->__sk_common.skc_state;
+if ($sk == 0) { $sk = ${read("sk_buff.sk", "$skb")}; }
+if (${isPointer("$sk")}) {
+  $state = ${read("sock.__sk_common.skc_state", "$sk")};
   if ($state == 12 || $state == 6) { $sk = (uint64)0; }
 } else { $sk = (uint64)0; }`,
   },
@@ -117,11 +128,11 @@ if ((int64)$sk < 0) {
   // ends; $version is 0 where there is no whole header.
   network: {
     after: ["skb", "protocol"],
-    btf: true,
-    code: () => `
-$head = (uint64)$skb->head;
-$nh = (uint64)$skb->network_header;
-$tail = (uint64)$skb->tail;
+    reads: ["sk_buff.head", "sk_buff.network_header", "sk_buff.tail"],
+    code: (read) => `
+$head = ${read("sk_buff.head", "$skb")};
+$nh = ${read("sk_buff.network_header", "$skb")};
+$tail = ${read("sk_buff.tail", "$skb")};
 $version = (uint64)0; $first = (uint64)0;
 if ($nh != 0) {
   if ($protocol == 0x800) {
@@ -139,11 +150,11 @@ if ($nh != 0) {
   },
   addresses: {
     after: ["network"],
-    btf: true,
+    // ::fffe:0:0 is no address (see bytes.ts).
     code: () => `
-$saddr_hi = (int64)-1; $saddr_lo = (int64)-1; $daddr_hi = (int64)-1; $daddr_lo = (int64)-1;
+$saddr_hi = (int64)0; $saddr_lo = (int64)0xfeff0000;
+$daddr_hi = (int64)0; $daddr_lo = (int64)0xfeff0000;
 if ($version == 4) {
-  $saddr_hi = (int64)0; $daddr_hi = (int64)0;
   $saddr_lo = (int64)(((uint64)*(uint32 *)($head + $nh + 12) << 32) | 0xffff0000);
   $daddr_lo = (int64)(((uint64)*(uint32 *)($head + $nh + 16) << 32) | 0xffff0000);
 } else { if ($version == 6) {
@@ -155,7 +166,6 @@ if ($version == 4) {
   // packet, because a later fragment hasn't one).
   transport: {
     after: ["network"],
-    btf: true,
     code: () => `
 $next = (uint64)256; $th = (uint64)0; $later = (uint64)0; $frag = (uint64)0;
 if ($version == 4) {
@@ -165,15 +175,14 @@ if ($version == 4) {
   if (($frag & 0x1fff) != 0) { $later = (uint64)1; }
 } else { if ($version == 6) {
   $next = (uint64)*(uint8 *)($head + $nh + 6);
-  $th = $nh + 40;${extensionHeader.repeat(4)}
+  $th = $nh + 40;${extensionHeader.repeat(2)}
   if ($next == 0 || $next == 43 || $next == 44 || $next == 60) { $next = (uint64)256; }
 } }
 if ($later == 1) { $th = (uint64)0; }`,
   },
-  l4: { after: ["transport"], btf: true, code: () => "$l4 = $next;" },
+  l4: { after: ["transport"], code: () => "$l4 = $next;" },
   ports: {
     after: ["transport"],
-    btf: true,
     code: () => `
 $sport = (uint64)65536; $dport = (uint64)65536;
 if ($next == 6 || $next == 17 || $next == 33 || $next == 132 || $next == 136) {
@@ -185,90 +194,130 @@ if ($next == 6 || $next == 17 || $next == 33 || $next == 132 || $next == 136) {
   },
   tcpFlags: {
     after: ["transport"],
-    btf: true,
     code: () => `
 $tcp_flags = (uint64)256;
 if ($next == 6) {
   if ($th != 0 && $th + 14 <= $tail) { $tcp_flags = (uint64)*(uint8 *)($head + $th + 13); }
 }`,
   },
-  len: { after: ["skb"], btf: true, code: () => "$len = (uint64)$skb->len;" },
+  len: {
+    after: ["skb"],
+    reads: ["sk_buff.len"],
+    code: (read) => `$len = ${read("sk_buff.len", "$skb")};`,
+  },
   // skb->dev shares its place with dev_scratch and with the links of a tree.
   device: {
     after: ["skb"],
-    btf: true,
-    code: () => `
-$dev = (uint64)$skb->dev;
+    reads: ["sk_buff.dev"],
+    code: (read) => `
+$dev = ${read("sk_buff.dev", "$skb")};
 if (!(${isPointer("$dev")})) { $dev = (uint64)0; }`,
   },
   devName: {
     after: ["device"],
-    btf: true,
-    code: () => `
+    reads: ["net_device.name"],
+    code: (_read, kernel) => `
 $dev_hi = (int64)0; $dev_lo = (int64)0;
 if ($dev != 0) {
-  $dev_hi = *(int64 *)((struct net_device *)$dev)->name;
-  $dev_lo = *(int64 *)((struct net_device *)($dev + 8))->name;
+  ${words("net_device.name", "$dev", "$dev_hi", "$dev_lo", kernel)}
 }`,
   },
   ifindex: {
     after: ["device"],
-    btf: true,
-    code: () => `
+    reads: ["net_device.ifindex", "sk_buff.skb_iif"],
+    code: (read) => `
 $ifindex = (uint64)0;
-if ($dev != 0) { $ifindex = (uint64)(uint32)((struct net_device *)$dev)->ifindex; }
-else { $ifindex = (uint64)(uint32)$skb->skb_iif; }`,
+if ($dev != 0) { $ifindex = ${read("net_device.ifindex", "$dev")}; }
+else { $ifindex = ${read("sk_buff.skb_iif", "$skb")}; }`,
   },
   netns: {
     after: ["sock", "device"],
-    btf: true,
-    code: () => `
-$netns = (uint64)0;
-if ($sk != 0) { $netns = (uint64)((struct sock *)$sk)->__sk_common.skc_net.net->ns.inum; }
-else { if ($dev != 0) { $netns = (uint64)((struct net_device *)$dev)->nd_net.net->ns.inum; } }`,
+    reads: ["sock.__sk_common.skc_net.net", "net_device.nd_net.net", "net.ns.inum"],
+    code: (read) => `
+$netns = (uint64)0; $net = (uint64)0;
+if ($sk != 0) { $net = ${read("sock.__sk_common.skc_net.net", "$sk")}; }
+else { if ($dev != 0) { $net = ${read("net_device.nd_net.net", "$dev")}; } }
+if ($net != 0) { $netns = ${read("net.ns.inum", "$net")}; }`,
   },
-  mark: { after: ["skb"], btf: true, code: () => "$mark = (uint64)$skb->mark;" },
+  mark: {
+    after: ["skb"],
+    reads: ["sk_buff.mark"],
+    code: (read) => `$mark = ${read("sk_buff.mark", "$skb")};`,
+  },
   comm: {
     after: [],
-    btf: true,
-    code: () => `
-$comm_hi = *(int64 *)((struct task_struct *)curtask)->comm;
-$comm_lo = *(int64 *)((struct task_struct *)((uint64)curtask + 8))->comm;`,
+    reads: ["task_struct.comm"],
+    code: (_read, kernel) => `
+$task = (uint64)curtask;
+${words("task_struct.comm", "$task", "$comm_hi", "$comm_lo", kernel)}`,
   },
+  // The inode's number is in the sock itself since Linux 6.18: one read in place of two.
   ownerInode: {
     after: ["sock"],
-    btf: true,
-    code: (kernel) =>
-      kernel.skIno
+    reads: ["sock.sk_socket", "socket_alloc.vfs_inode.i_ino"],
+    mayRead: ["sock.sk_ino"],
+    code: (read, kernel) =>
+      kernel.members.has("sock.sk_ino")
         ? `
 $owner_inode = (uint64)0;
-if ($sk != 0) { $owner_inode = (uint64)((struct sock *)$sk)->sk_ino; }`
+if ($sk != 0) { $owner_inode = ${read("sock.sk_ino", "$sk")}; }`
         : `
 $owner_inode = (uint64)0;
 if ($sk != 0) {
-  $socket = (uint64)((struct sock *)$sk)->sk_socket;
-  if ($socket != 0) {
-    $owner_inode = (uint64)((struct socket_alloc *)$socket)->vfs_inode.i_ino;
-  }
+  $socket = ${read("sock.sk_socket", "$sk")};
+  if ($socket != 0) { $owner_inode = ${read("socket_alloc.vfs_inode.i_ino", "$socket")}; }
 }`,
   },
   ownerPort: {
     after: ["sock"],
-    btf: true,
-    code: () => `
+    reads: ["sock.__sk_common.skc_num"],
+    code: (read) => `
 $owner_port = (uint64)0;
-if ($sk != 0) { $owner_port = (uint64)((struct sock *)$sk)->__sk_common.skc_num; }`,
+if ($sk != 0) { $owner_port = ${read("sock.__sk_common.skc_num", "$sk")}; }`,
   },
   cgroupId: {
     after: ["sock"],
-    btf: true,
-    code: () => `
+    reads: ["sock.sk_cgrp_data.cgroup", "cgroup.kn", "kernfs_node.id"],
+    code: (read) => `
 $cgroup_id = (uint64)0;
 if ($sk != 0) {
-  $cgroup_id = (uint64)((struct sock *)$sk)->sk_cgrp_data.cgroup->kn->id;
+  $cgroup = ${read("sock.sk_cgrp_data.cgroup", "$sk")};
+  if ($cgroup != 0) {
+    $node = ${read("cgroup.kn", "$cgroup")};
+    if ($node != 0) { $cgroup_id = ${read("kernfs_node.id", "$node")}; }
+  }
 }`,
   },
 };
+
+/** All members that fragments read, for whoever looks them up. */
+export const readMembers: readonly MemberName[] = [
+  ...new Set(
+    Object.values(fragments).flatMap(({ reads = [], mayRead = [] }) => [...reads, ...mayRead]),
+  ),
+];
+
+function memberOf(name: MemberName, kernel: KernelFacts): Member {
+  const member = kernel.members.get(name);
+  if (member === undefined) throw new RangeError(`Cannot read ${name}: this kernel hasn't got it`);
+  return member;
+}
+
+/** The two words of a name of sixteen bytes that is a member of the struct at an address. */
+function words(name: MemberName, at: string, hi: string, lo: string, kernel: KernelFacts): string {
+  const { offset } = memberOf(name, kernel);
+  return `${hi} = *(int64 *)(${at} + ${offset}); ${lo} = *(int64 *)(${at} + ${offset + 8});`;
+}
+
+/** The statements of a fragment on a kernel. */
+export function fragmentCode(name: FragmentName, kernel: KernelFacts): string {
+  const read: Read = (member, at) => {
+    const { offset, size } = memberOf(member, kernel);
+    // Adding 0 makes it 64 bits wide, as a cast would; but bpftrace 0.17 takes 2 ms for each cast.
+    return `*(uint${8 * size} *)(${at} + ${offset})${size === 8 ? "" : " + 0"}`;
+  };
+  return fragments[name].code(read, kernel);
+}
 
 /** The fragments that `wanted` need, each after those it reads. */
 export function withDependencies(wanted: Iterable<FragmentName>): FragmentName[] {
@@ -285,13 +334,18 @@ export function withDependencies(wanted: Iterable<FragmentName>): FragmentName[]
 /** Why this kernel can't run a fragment; undefined where it can. */
 export function unavailable(name: FragmentName, kernel: KernelFacts): string | undefined {
   for (const each of withDependencies([name])) {
-    const fragment = fragments[each];
-    if (fragment.btf && !kernel.btf) {
+    const { arg, reads = [], mayRead = [] } = fragments[each];
+    if (reads.length > 0 && !kernel.btf) {
       return "the kernel has no BTF (/sys/kernel/btf/vmlinux), so only reason, subsystem, class, " +
         "site, stack, protocol, cpu and pid can be read";
     }
-    if (fragment.arg !== undefined && fragment.arg !== "rx_sk" && !kernel.args.has(fragment.arg)) {
-      return `skb:kfree_skb has no ${fragment.arg} on Linux ${kernel.release}`;
+    const missing = reads.find((member) => !kernel.members.has(member));
+    // A newer way to the same serves as well.
+    if (missing !== undefined && !mayRead.some((member) => kernel.members.has(member))) {
+      return `Linux ${kernel.release} has no ${missing}`;
+    }
+    if (arg !== undefined && arg !== "rx_sk" && !kernel.args.has(arg)) {
+      return `skb:kfree_skb has no ${arg} on Linux ${kernel.release}`;
     }
   }
   return undefined;

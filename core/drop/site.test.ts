@@ -81,7 +81,7 @@ describe("where functions lie", () => {
   });
 
   test("is the same under each of several names", () => {
-    const range = [[signed("ffffffff81000200"), signed("ffffffff810002ff")]];
+    const range: [number, number][] = [[signed("ffffffff81000200"), signed("ffffffff810002ff")]];
     expect(table.rangesOf(["__do_sys_getpid"])).toEqual(range);
     expect(table.rangesOf(["__x64_sys_getpid"])).toEqual(range);
     expect(table.rangesOf(["__x64_sys_getpid", "__do_sys_getpid"])).toEqual(range);

@@ -86,11 +86,12 @@ function splitKey(
   fields: readonly FieldName[],
   withClass: boolean,
 ): { chosen: number; values: KeyPart[] } | undefined {
-  let rest = raw;
+  let rest = raw === "" ? undefined : raw;
   const integer = (): bigint | undefined => {
+    if (rest === undefined) return undefined;
     const comma = rest.indexOf(",");
     const text = (comma === -1 ? rest : rest.slice(0, comma)).trim();
-    rest = comma === -1 ? "" : rest.slice(comma + 1);
+    rest = comma === -1 ? undefined : rest.slice(comma + 1);
     return /^-?\d{1,20}$/.test(text) ? BigInt(text) : undefined;
   };
   let chosen = 1;
@@ -102,8 +103,8 @@ function splitKey(
   const values: KeyPart[] = [];
   for (const field of fields) {
     if (field === "stack") {
-      values.push({ field, slots: [], stack: foldStack(rest) });
-      rest = "";
+      values.push({ field, slots: [], stack: foldStack(rest ?? "") });
+      rest = undefined;
       continue;
     }
     const slots: bigint[] = [];
@@ -114,7 +115,7 @@ function splitKey(
     }
     values.push({ field, slots });
   }
-  return rest === "" ? { chosen, values } : undefined;
+  return rest === undefined ? { chosen, values } : undefined;
 }
 
 /**

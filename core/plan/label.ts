@@ -1,6 +1,6 @@
 // The other way to count: a drop whose labels are known, tested in TypeScript. A replay, a source
 // of somebody else's and the tests of rules count so; it gives what the kernel's program gives.
-import { addressBytes } from "../drop/bytes.ts";
+import { addressBytes, noAddress } from "../drop/bytes.ts";
 import { fieldOf } from "../drop/field.ts";
 import type { Drop, FieldName } from "../drop/field.ts";
 import type { MapCounts } from "../watch/tick.ts";
@@ -27,6 +27,9 @@ type Check = (drop: Drop) => boolean;
 /** How many reasons, and keys of a map, are remembered before the memory is made afresh. */
 const maxRemembered = 100_000;
 
+/** Numbers of the core subsystem that no kernel uses, for names that this world doesn't know. */
+const strangers = 0xf000;
+
 /** Makes a counter for a plan. Numbers of reasons are those of `world`. */
 export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
   const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
@@ -35,7 +38,7 @@ export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
     if (known !== undefined) return known;
     // `openvswitch/0x20003`, or one that the kernel of the drop had and this world has not.
     const hex = /(?:^|\/)0x([0-9a-f]{1,8})$/.exec(name)?.[1];
-    const id = hex === undefined ? 0xffff_0000 + (idOf.size & 0xffff) : parseInt(hex, 16);
+    const id = hex === undefined ? strangers + (idOf.size & 0xfff) : parseInt(hex, 16);
     idOf.set(name, id);
     return id;
   };
@@ -58,7 +61,7 @@ export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
       seen += n;
       const work = workOf(drop.reason ?? "");
       reasons.set(work.id, (reasons.get(work.id) ?? 0) + n);
-      for (const { map, counts, by, sum } of work.maps) {
+      for (const { map, counts, all, by, sum } of work.maps) {
         let served: number[] | undefined;
         for (const { index, check } of counts) {
           if (check === undefined || check(drop)) (served ??= []).push(index);
@@ -69,7 +72,8 @@ export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
           const label = drop[by[i]!] ?? "";
           text = i === 0 ? label : text + separator + label;
         }
-        const id = served.length === counts.length ? text : `${served.join()}\n${text}`;
+        // What it serves is a part of it: of another reason it can be more, or less.
+        const id = `${served.length === counts.length ? all : served.join()}\n${text}`;
         const { entries } = counters[map]!;
         const entry = entries.get(id);
         const total = sum === undefined ? 0 : n * Number(drop[sum] ?? 0);
@@ -105,6 +109,8 @@ interface MapWork {
   readonly by: readonly FieldName[];
   readonly sum: FieldName | undefined;
   readonly counts: readonly { readonly index: number; readonly check: Check | undefined }[];
+  /** The indexes of all its counts, joined. */
+  readonly all: string;
 }
 
 /** What a drop of a reason may be counted for; only what else is asked remains to be checked. */
@@ -122,7 +128,9 @@ function mapWork(plan: Plan, reason: number): MapWork[] {
       if (checks.length === 0) return [{ index, check: undefined }];
       return [{ index, check: (drop: Drop) => checks.every((check) => check(drop)) }];
     });
-    return counts.length === 0 ? [] : [{ map: map.id, by: map.by, sum: map.sum, counts }];
+    if (counts.length === 0) return [];
+    const all = counts.map(({ index }) => index).join();
+    return [{ map: map.id, by: map.by, sum: map.sum, counts, all }];
   });
 }
 
@@ -154,14 +162,10 @@ function numberOf(field: FieldName, label: string): number {
   return named !== undefined && Object.hasOwn(named, label) ? named[label]! : Number(label);
 }
 
-const noAddress = (1n << 128n) - 1n;
-
 function bytesOfLabel(field: FieldName, label: string): bigint {
-  let bytes: Uint8Array | undefined;
-  if (fieldOf(field).bytes === "address") {
-    bytes = addressBytes(label);
-    if (bytes === undefined) return noAddress;
-  } else {
+  let bytes: Uint8Array;
+  if (fieldOf(field).bytes === "address") bytes = addressBytes(label) ?? noAddress;
+  else {
     bytes = new Uint8Array(16);
     bytes.set(new TextEncoder().encode(label).subarray(0, 15));
   }

@@ -92,7 +92,7 @@ export interface Plan {
  * How many leaves a decision may have before a field goes into the key as it is. Cases of one field
  * are cheap; conditions on several fields multiply, and the kernel's verifier walks every path.
  */
-const maxLeaves = { oneField: 300, severalFields: 64 };
+const maxLeaves = { oneField: 300, severalFields: 32 };
 
 /**
  * How much is decided in the kernel. `keys` puts every field that conditions look at, but for the
@@ -106,7 +106,7 @@ const wholeReasons: Range = [0, largestReason];
 const isReasonTest = (test: Test): boolean => fieldOf(test.field).kind === "reason";
 
 /** The reasons that a predicate lets through, and what else it asks. */
-function splitPredicate(predicate: Predicate): { reasons: readonly Range[]; rest: Test[] } {
+export function splitPredicate(predicate: Predicate): { reasons: readonly Range[]; rest: Test[] } {
   let reasons: readonly Range[] = [wholeReasons];
   const rest: Test[] = [];
   for (const test of predicate) {
@@ -226,7 +226,8 @@ function buildMap(
       decisions.set(active.join(), decision);
       conditional ||= typeof decision !== "number";
     }
-    if (leaves <= most) {
+    // Reasons alone can be many; there is nothing left to be put into the key then.
+    if (leaves <= most || tested.length === 0) {
       return {
         map: { id, by: building.by, sum: building.sum, raw, classes: classes.sets, conditional },
         decisions,

@@ -1,6 +1,6 @@
 // Conditions on a packet's fields: from what a rule wrote to sets that both sides can test, the
 // kernel by comparisons and masks, TypeScript by the same on a label.
-import { addressBytes } from "../drop/bytes.ts";
+import { addressBytes, noAddress } from "../drop/bytes.ts";
 import { fieldNames, fieldOf, isFieldName } from "../drop/field.ts";
 import type { FieldName, Names } from "../drop/field.ts";
 import { nearest } from "../nearest.ts";
@@ -142,8 +142,7 @@ function reasonRanges(field: FieldName, name: string, world: ReasonWorld): Range
     if (!classes.includes(name)) {
       return mistake(field, name, `expected one of ${classes.join(", ")}`, nearest(name, classes));
     }
-    return [...world.reasons.keys()].filter((id) => world.names.classOf(id) === name)
-      .map((id): Range => [id, id]);
+    return classRanges(name, world);
   }
   const ids = [...world.reasons].filter(([, known]) => known === name);
   if (ids.length > 0) return ids.map(([id]): Range => [id, id]);
@@ -156,6 +155,23 @@ function reasonRanges(field: FieldName, name: string, world: ReasonWorld): Range
   );
 }
 
+/** The numbers of a class: those with a name one by one, and the rest of a subsystem as a whole. */
+function classRanges(wanted: string, world: ReasonWorld): Range[] {
+  const { classOf } = world.names;
+  const named = joinRanges([...world.reasons.keys()].map((id): Range => [id, id]));
+  const known = joinRanges(
+    [...world.subsystems.keys()].map((id): Range => [id * 65536, id * 65536 + 65535]),
+  );
+  const subsystems = [...world.subsystems.keys()]
+    .map((id): Range => [id * 65536, id * 65536 + 65535]);
+  const nameless = [...subsystems, ...complement(known, 0, largestReason)].flatMap(([lo, hi]) => {
+    const rest = complement(named.filter(([id]) => id >= lo && id <= hi), lo, hi);
+    return rest.length > 0 && classOf(rest[0]![0]) === wanted ? rest : [];
+  });
+  const ids = [...world.reasons.keys()].filter((id) => classOf(id) === wanted);
+  return [...nameless, ...ids.map((id): Range => [id, id])];
+}
+
 function readNumberTest(field: FieldName, value: unknown): Test | Mistake {
   const { named, max = Number.MAX_SAFE_INTEGER, unknown = 0 } = fieldOf(field);
   const number = (one: unknown): number | Mistake => {
@@ -164,7 +180,7 @@ function readNumberTest(field: FieldName, value: unknown): Test | Mistake {
       if (Object.hasOwn(named, one)) return named[one]!;
       const hex = /^(0x[0-9a-f]+|\d+)$/.test(one) ? Number(one) : NaN;
       if (hex <= max) return hex;
-      return mistake(field, one, "there is no such name", nearest(one, Object.keys(named)));
+      return mistake(field, one, "there is no such name", nearestSet(one, Object.keys(named)));
     }
     return mistake(
       field,
@@ -184,8 +200,12 @@ function readNumberTest(field: FieldName, value: unknown): Test | Mistake {
     const top = Math.max(max, unknown);
     return { field, ranges: list.not ? complement(joined, 0, top) : joined };
   }
-  if (typeof value === "object" && value !== null && named === undefined) {
-    return readRange(field, value as Record<string, unknown>, number, max);
+  if (
+    typeof value === "object" && value !== null && !Array.isArray(value) && named === undefined
+  ) {
+    // A packet that doesn't tell lies in no range, also where that is written as a zero.
+    const least = fieldOf(field).unknown === 0 ? 1 : 0;
+    return readRange(field, value as Record<string, unknown>, number, least, max);
   }
   return mistake(
     field,
@@ -196,24 +216,34 @@ function readNumberTest(field: FieldName, value: unknown): Test | Mistake {
   );
 }
 
+const rangeKeys = ["gte", "gt", "lte", "lt"];
+
+/** The nearest names; for a set such as `ACK|SYN` the one that has the same parts. */
+function nearestSet(name: string, names: readonly string[]): readonly string[] {
+  const parts = (set: string): string => set.split("|").sort().join("|");
+  const same = names.filter((known) => parts(known) === parts(name));
+  return same.length > 0 ? same : nearest(name, names);
+}
+
 function readRange(
   field: FieldName,
   value: Record<string, unknown>,
   number: (one: unknown) => number | Mistake,
+  least: number,
   max: number,
 ): Test | Mistake {
-  let [lo, hi] = [0, max];
+  let [lo, hi] = [least, max];
   if (Object.keys(value).length === 0) return mistake(field, value, "the range is empty");
   for (const [key, bound] of Object.entries(value)) {
+    if (!rangeKeys.includes(key)) {
+      return mistake(field, key, "expected gte, gt, lte or lt", nearest(key, rangeKeys));
+    }
     const read = number(bound);
     if (typeof read !== "number") return read;
     if (key === "gte") lo = Math.max(lo, read);
     else if (key === "gt") lo = Math.max(lo, read + 1);
     else if (key === "lte") hi = Math.min(hi, read);
-    else if (key === "lt") hi = Math.min(hi, read - 1);
-    else {
-      return mistake(field, key, "expected gte, gt, lte or lt", nearest(key, ["gte", "lte"]));
-    }
+    else hi = Math.min(hi, read - 1);
   }
   if (lo > hi) return mistake(field, JSON.stringify(value), "nothing lies in this range");
   return { field, ranges: [[lo, hi]] };
@@ -243,7 +273,21 @@ function readBytesTest(field: FieldName, value: unknown): Test | Mistake {
         : `expected a name of at most 15 bytes, a list of names, { prefix: … }, or { not: … }`,
     );
   }
+  const withIpv4 = isAddress ? list.values.find(holdsIpv4) : undefined;
+  if (withIpv4 !== undefined) {
+    return mistake(
+      field,
+      withIpv4,
+      'it holds the IPv4 addresses too, ::ffff:0:0/96; for all of IPv6 ask { protocol: "IPv6" }',
+    );
+  }
   return { field, masks, not: list.not };
+}
+
+/** Whether an IPv6 network is so large that packets of IPv4, and those without an address, are in it. */
+function holdsIpv4(value: unknown): boolean {
+  const mask = value === "" ? undefined : addressMask(value);
+  return mask !== undefined && (bigEndian(noAddress) & mask.mask) === mask.value;
 }
 
 function readEach(value: unknown, read: (one: unknown) => Mask | undefined): Mask[] | undefined {
@@ -277,7 +321,7 @@ function textMask(value: unknown, prefix = false): Mask | undefined {
 
 function addressMask(value: unknown): Mask | undefined {
   if (typeof value !== "string") return undefined;
-  if (value === "") return { mask: allBits, value: allBits };
+  if (value === "") return { mask: allBits, value: bigEndian(noAddress) };
   const [text = "", length, ...more] = value.split("/");
   const bytes = addressBytes(text);
   if (bytes === undefined || more.length > 0) return undefined;

@@ -3,16 +3,23 @@ import { badDuration } from "../error.ts";
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+type Part<Unit extends string> = `${number}${Unit}`;
+
 /**
- * A length of time: a number and a unit (`ms`, `s`, `m`, `h`, `d`), several of them joined, the
- * larger first.
+ * A length of time: a number and a unit (`ms`, `s`, `m`, `h`, `d`), or two of them joined, the larger
+ * first. At run time more than two are read too.
  *
  * @example
  * ```ts
  * const window: Duration = "1h30m";
  * ```
  */
-export type Duration = `${number}${"ms" | "s" | "m" | "h" | "d"}`;
+export type Duration =
+  | Part<"ms" | "s" | "m" | "h" | "d">
+  | `${Part<"d">}${Part<"h" | "m" | "s" | "ms">}`
+  | `${Part<"h">}${Part<"m" | "s" | "ms">}`
+  | `${Part<"m">}${Part<"s" | "ms">}`
+  | `${Part<"s">}${Part<"ms">}`;
 
 /**
  * Milliseconds of a duration.

@@ -24,8 +24,8 @@ export interface AlertFacts<Label extends string = string> {
 /** A text, or a function of the alert that makes one. */
 export type Text<Label extends string> = string | ((alert: AlertFacts<Label>) => string);
 
-/** What a rule consists of. */
-export interface RuleOptions<Label extends FieldName = never> {
+/** What a rule consists of: `Label` are the fields of `by`, `Own` the names of its own labels. */
+export interface RuleOptions<Label extends FieldName = never, Own extends string = never> {
   /** The alert's name, in CamelCase as Prometheus has it; no other rule may have it. */
   readonly alert: string;
   readonly when: Condition<Label>;
@@ -36,11 +36,11 @@ export interface RuleOptions<Label extends FieldName = never> {
   /** `warning` where it is left out. */
   readonly severity?: Severity;
   /** Labels of the rule's own, for routing. */
-  readonly labels?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<Own, string>>;
   /** One line for people. */
-  readonly summary?: Text<Label>;
+  readonly summary?: Text<Label | Own>;
   /** More than a line. */
-  readonly description?: Text<Label>;
+  readonly description?: Text<Label | Own>;
   /** The URL of a page that says what to do. */
   readonly runbook?: string;
 }
@@ -103,7 +103,9 @@ const known = [
  * });
  * ```
  */
-export function rule<Label extends FieldName>(options: RuleOptions<Label>): Rule {
+export function rule<Label extends FieldName, Own extends string = never>(
+  options: RuleOptions<Label, Own>,
+): Rule {
   const at = callSite();
   const texts: { [N in TextName]?: (alert: AlertFacts) => string } = {};
   const data: { [key: string]: unknown } = { at };

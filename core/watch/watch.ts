@@ -1,10 +1,10 @@
 // From ticks to alerts: windows, conditions, states. No clock and no I/O: time is the ticks' own,
 // so that a test or a replay runs it as fast as it goes.
 import { separator } from "../plan/key.ts";
+import { splitPredicate } from "../plan/plan.ts";
 import type { Count, Plan } from "../plan/plan.ts";
-import { inRanges, joinRanges } from "../plan/predicate.ts";
+import { inRanges } from "../plan/predicate.ts";
 import type { Range } from "../plan/predicate.ts";
-import { fieldOf } from "../drop/field.ts";
 import type { Aggregate, CheckedRule, Value } from "../rule/check.ts";
 import { step } from "./state.ts";
 import type { AlertState, Change } from "./state.ts";
@@ -167,10 +167,12 @@ export function makeWatch(options: WatchOptions): Watch {
       }
     }
     const gap = tick.gap !== undefined;
+    // What no map has lost was lost before it could be told where it belongs.
+    const lost = Math.max(0, tick.lost - tick.maps.reduce((sum, map) => sum + map.lost, 0));
     for (const each of windows.values()) {
       const place = plan.places[each.count]!;
       const map = place.at === "map" ? tick.maps[place.map] : undefined;
-      const missing = (map?.other ?? 0) + (map?.lost ?? 0) + (map === undefined ? tick.lost : 0);
+      const missing = (map?.other ?? 0) + (map?.lost ?? 0) + lost;
       each.changed = each.window.advance(tick.at, missing, missing === 0 && !gap);
     }
   };
@@ -266,17 +268,8 @@ function sumReasons(reasons: ReadonlyMap<number, number>, ranges: readonly Range
 
 /** Where the number of all drops of a count is to be had exactly, even of those without a key. */
 function totalOf(plan: Plan, count: number): RuleWatch["totalOf"] {
-  const { predicate } = plan.counts[count]!;
-  const place = plan.places[count]!;
-  if (place.at === "reasons") return { reasons: place.ranges };
-  if (predicate.some(({ field }) => fieldOf(field).kind !== "reason")) return { count };
-  const groups = plan.groups.filter(({ counted }) =>
-    counted.some(({ map, decision }) =>
-      map === place.map && typeof decision === "number" &&
-      plan.maps[map]!.classes[decision]!.includes(count)
-    )
-  );
-  return { reasons: joinRanges(groups.flatMap(({ ranges }) => ranges)) };
+  const { reasons, rest } = splitPredicate(plan.counts[count]!.predicate);
+  return rest.length === 0 ? { reasons } : { count };
 }
 
 function valueOf(

@@ -187,11 +187,12 @@ describe("fields", () => {
     const { what, style, wheres: some, bys: few } of [
       { what: "addresses, ports", style: "decisions", wheres: wheres.slice(0, 6), bys },
       {
-        what: "names, sites, flags",
+        what: "names, sites",
         style: "decisions",
-        wheres: wheres.slice(6),
+        wheres: wheres.slice(6, 9),
         bys: bys.slice(0, 2),
       },
+      { what: "flags, lengths", style: "decisions", wheres: wheres.slice(9), bys: bys.slice(2) },
       { what: "all, tested on keys", style: "keys", wheres, bys: bys.slice(2) },
     ] as const
   ) {

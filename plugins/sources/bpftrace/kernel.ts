@@ -3,9 +3,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { release } from "node:os";
 import { noReasonField, noTracepoint } from "../../../core/error.ts";
+import { readMembers } from "../../../core/drop/fragment.ts";
 import type { KernelFacts } from "../../../core/drop/fragment.ts";
 import { bareReason } from "../../../core/drop/reason.ts";
-import { enumValues, hasMember, parseBtf } from "./btf.ts";
+import { enumValues, findMembers, parseBtf } from "./btf.ts";
 import type { Btf } from "./btf.ts";
 
 export interface Kernel extends KernelFacts {
@@ -43,9 +44,8 @@ export async function readKernel(): Promise<Kernel> {
       const bare = name.replace(/^SKB_DROP_REASON_SUBSYS_/, "").toLowerCase();
       if (bare !== "num") subsystems.set(id, bare);
     }
-    if (format === undefined && hasMember(btf, "trace_event_raw_kfree_skb", "rx_sk")) {
-      args.add("rx_sk");
-    }
+    const rxSock = "trace_event_raw_kfree_skb.rx_sk";
+    if (format === undefined && findMembers(btf, [rxSock]).has(rxSock)) args.add("rx_sk");
     await addModules(btf, reasons, subsystems);
   }
   if (format === undefined && btf === undefined) throw noTracepoint(release());
@@ -55,7 +55,7 @@ export async function readKernel(): Promise<Kernel> {
     release: release(),
     args,
     btf: btf !== undefined,
-    skIno: btf !== undefined && hasMember(btf, "sock", "sk_ino"),
+    members: btf === undefined ? new Map() : findMembers(btf, readMembers),
     reasons,
     subsystems,
   };

@@ -49,6 +49,9 @@ export function outputReader(options: OutputOptions): OutputReader {
   const reasonTotals: [Map<number, number>, Map<number, number>] = [new Map(), new Map()];
   /** The last printed value of variables that only grow, by their name. */
   const grown = new Map<string, { n: number; sum: number }>();
+  /** Drops of a map that came before the number they belong to, since that line was lost; or, less
+   * than 0, after it. */
+  const ahead = new Map<string, number>();
   let frame: Frame | undefined;
   let atEnd = new Map<string, unknown>();
   let samples: Drop[] = [];
@@ -100,6 +103,7 @@ export function outputReader(options: OutputOptions): OutputReader {
     maps: Printed,
     copy: number,
     reasons: ReadonlyMap<number, number>,
+    last: boolean,
   ): MapCounts => {
     const name = `m${map.id}_${copy}`;
     const printed = maps.get(name);
@@ -114,7 +118,7 @@ export function outputReader(options: OutputOptions): OutputReader {
       const { n, sum } = keyed(map) ? read : growth(name, read.n, read.sum);
       if (n === 0) return;
       // The same labels can serve different counts: they are kept apart by what they serve.
-      const id = `${key.counts.join()}${key.text}`;
+      const id = `${key.counts.join()}\n${key.text}`;
       const before = found.get(id);
       if (before === undefined) found.set(id, { key, n, sum });
       else {
@@ -131,9 +135,14 @@ export function outputReader(options: OutputOptions): OutputReader {
     const belong = map.conditional
       ? (isCount(total) ? growth(`t${map.id}_${copy}`, total).n : 0)
       : belonging(plan, map, reasons);
-    const missing = Math.max(0, belong - entries.reduce((all, entry) => all + entry.n, 0));
+    const counted = entries.reduce((all, entry) => all + entry.n, 0);
+    const open = belong - counted - (ahead.get(name) ?? 0);
+    const wasPrinted = printed !== undefined || walked !== undefined;
+    // What only grows and wasn't printed is told by the next print.
+    const comes = !keyed(map) && !wasPrinted && !last;
+    ahead.set(name, comes ? -open : Math.max(0, -open));
+    const missing = comes ? 0 : Math.max(0, open);
     // A map that has drops and wasn't printed is lost; one that was printed had no room.
-    const wasPrinted = printed !== undefined;
     return { entries, other: wasPrinted ? missing : 0, lost: wasPrinted ? 0 : missing };
   };
 
@@ -145,9 +154,14 @@ export function outputReader(options: OutputOptions): OutputReader {
     return nsecs / 1e6 + clockOffset;
   };
 
-  const emit = (maps: Printed, copy: number, nsecs: number | undefined, force: boolean): void => {
+  const emit = (
+    maps: Printed,
+    copy: number,
+    nsecs: number | undefined,
+    { force = false, last = false }: { force?: boolean; last?: boolean } = {},
+  ): void => {
     const reasons = readReasons(maps, copy);
-    const counts = plan.maps.map((map) => readMap(map, maps, copy, reasons));
+    const counts = plan.maps.map((map) => readMap(map, maps, copy, reasons, last));
     const at = nsecs === undefined ? options.now() : wallClock(nsecs);
     const seconds = nsecs !== undefined && lastNsecs !== undefined
       ? (nsecs - lastNsecs) / 1e9
@@ -155,7 +169,9 @@ export function outputReader(options: OutputOptions): OutputReader {
     const missed = Math.max(0, options.missed() - missedBefore);
     missedBefore += missed;
     const seen = [...reasons.values()].reduce((all, n) => all + n, 0) + missed;
-    if (seen === 0 && !force) return;
+    const isEmpty = seen === 0 &&
+      counts.every(({ entries, other, lost }) => entries.length + other + lost === 0);
+    if (isEmpty && !force) return;
     lastAt = at;
     if (nsecs !== undefined) lastNsecs = nsecs;
     options.onTick({
@@ -172,19 +188,36 @@ export function outputReader(options: OutputOptions): OutputReader {
     lostEvents = 0;
   };
 
+  /** Hands on what has arrived of a frame that wasn't ended, or not begun, or of the dump at the end. */
+  const flush = (last: boolean): void => {
+    const { maps, copy = 0, nsecs } = frame ?? { maps: atEnd };
+    frame = undefined;
+    atEnd = new Map();
+    emit(maps, copy, last ? undefined : nsecs, { last });
+    emit(maps, 1 - copy, undefined, { last });
+  };
+
   const printed = (text: string): void => {
     const words = text.trimEnd().split(" ");
-    if (words[0] === "tick" && words.length === 4) {
+    const isFrame = frame !== undefined || atEnd.size > 0;
+    if (/^tick \d+ [01] \d+$/.test(text.trimEnd())) {
       // bpftrace reads what the kernel prints only when all its probes are attached; the record
       // that says so comes before they are.
       if (!attached) options.onAttached();
       attached = true;
-      if (frame !== undefined) unreadable++;
+      if (isFrame) {
+        unreadable++;
+        flush(false);
+      }
       const [tick, copy, nsecs] = words.slice(1).map(Number) as [number, number, number];
       frame = { tick, copy, nsecs, maps: new Map() };
     } else if (words[0] === "end" && frame !== undefined && Number(words[1]) === frame.tick) {
-      emit(frame.maps, frame.copy, frame.nsecs, true);
+      const { maps, copy, nsecs } = frame;
       frame = undefined;
+      emit(maps, copy, nsecs, { force: true });
+    } else if (words[0] === "end" && isFrame) {
+      unreadable++;
+      flush(false);
     } else if (words[0] === "s" && plan.samples !== undefined) {
       const sample = readSample(text, plan.samples.fields, names);
       if (sample === undefined) unreadable++;
@@ -205,20 +238,14 @@ export function outputReader(options: OutputOptions): OutputReader {
         // In a frame the first print of a map counts: what follows it is the dump at the end, of
         // a copy that may be half cleared.
         const into = frame?.maps ?? atEnd;
+        if (typeof record.data !== "object" || record.data === null) unreadable++;
         for (const [name, value] of entriesOf(record.data)) {
           const bare = name.replace(/^@/, "");
           if (!into.has(bare)) into.set(bare, value);
         }
       } else unreadable++;
     },
-    end() {
-      const maps = frame?.maps ?? atEnd;
-      const first = frame?.copy ?? 0;
-      emit(maps, first, undefined, false);
-      emit(maps, 1 - first, undefined, false);
-      frame = undefined;
-      atEnd = new Map();
-    },
+    end: () => flush(true),
   };
 }
 

@@ -27,7 +27,9 @@ export function runBpftrace(
   onLine: (line: string) => void,
 ): BpftraceRun {
   const [file = "bpftrace", ...args] = command;
-  const child = spawn(file, [...args, "-f", "json", "-"], {
+  // Without --no-warnings, 0.19 and later print a record for each drop that finds no room in a map,
+  // and these crowd out the ticks.
+  const child = spawn(file, [...args, "--no-warnings", "-f", "json", "-"], {
     stdio: ["pipe", "pipe", "pipe"],
     env: {
       ...process.env,
@@ -46,7 +48,7 @@ export function runBpftrace(
   const finished = Promise.all([
     splitLines(child.stdout, onLine),
     splitLines(child.stderr, (line) => {
-      if (/RLIMIT_MEMLOCK|available_filter_functions/.test(line)) return;
+      if (/RLIMIT_MEMLOCK|available_filter_functions|BPFTRACE_MAP_KEYS_MAX is deprecated/.test(line)) return;
       if (complaints.length < maxComplaints) complaints.push(line);
     }),
   ]);

@@ -9,7 +9,7 @@
 // Only integers are printed, so no name that a stranger chose is ever in the output.
 import { fieldOf } from "../../../core/drop/field.ts";
 import type { FieldName } from "../../../core/drop/field.ts";
-import { fragments, withDependencies } from "../../../core/drop/fragment.ts";
+import { fragmentCode, fragments, withDependencies } from "../../../core/drop/fragment.ts";
 import type { FragmentName, KernelFacts } from "../../../core/drop/fragment.ts";
 import { plumbing } from "../../../core/drop/site.ts";
 import { hasClass, keyFields } from "../../../core/plan/plan.ts";
@@ -92,7 +92,7 @@ function probe(
 }
 
 function codeLines(name: FragmentName, kernel: KernelFacts): Lines {
-  return fragments[name].code(kernel).split("\n").filter((line) => line.trim() !== "");
+  return fragmentCode(name, kernel).split("\n").filter((line) => line.trim() !== "");
 }
 
 /** All fragments that counting needs, in order. */

@@ -187,6 +187,6 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
   ) {
     return noRoot(["dropwatch", ...process.argv.slice(2)].join(" "));
   }
-  if (/Error loading program|stack limit|too large/i.test(output)) return programRefused(output);
+  if (/Error loading (BPF )?program|stack limit|too large/i.test(output)) return programRefused(output);
   return bpftraceFailed(describeEnd(outcome), output);
 }

@@ -1,0 +1,381 @@
+import { describe, expect, test } from "bun:test";
+import { matches, randomPacket, randomWhere } from "../../../test/packet.ts";
+import type { Packet, Where } from "../../../test/packet.ts";
+import { randomFrom } from "../../../test/random.ts";
+import type { Random } from "../../../test/random.ts";
+import { kernel, olderKernel, planOf, sites, where, world } from "../../../test/world.ts";
+import { fieldNames, fieldOf } from "../../../core/drop/field.ts";
+import type { FieldName } from "../../../core/drop/field.ts";
+import { fragmentCode, fragments } from "../../../core/drop/fragment.ts";
+import type { FragmentName, KernelFacts } from "../../../core/drop/fragment.ts";
+import { plumbing } from "../../../core/drop/site.ts";
+import { keyReader, separator } from "../../../core/plan/key.ts";
+import { makePlan } from "../../../core/plan/plan.ts";
+import type { Count, Plan } from "../../../core/plan/plan.ts";
+import { inRanges, readPredicate } from "../../../core/plan/predicate.ts";
+import type { Range } from "../../../core/plan/predicate.ts";
+import { usesSite, writeProgram } from "./program.ts";
+
+/** Each site is a function of one address; plumbing lies where no site does. */
+const addresses = (names: readonly string[]): readonly Range[] => {
+  if (names.includes([...plumbing][0]!)) return [[-50, -50]];
+  return [...sites].filter(([, name]) => names.includes(name))
+    .map(([address]): Range => [Number(address), Number(address)]);
+};
+
+function programOf(plan: Plan, on: KernelFacts = kernel): { text: string; lines: string[] } {
+  const { text } = writeProgram(plan, { kernel: on, interval: 1000, addresses });
+  return { text, lines: text.split("\n").map((line) => line.trim()) };
+}
+
+/** The text of each probe of a program, by what it is attached to. */
+function probesOf(text: string): { at: string; lines: string[] }[] {
+  return text.split(/^(?=\S+:)/m).filter((part) => part.trim() !== "").map((part) => {
+    const [at = "", ...lines] = part.split("\n").map((line) => line.trim());
+    return { at, lines: lines.filter((line) => line !== "") };
+  });
+}
+
+/** Plans of many kinds: what is promised is promised for all of them. */
+function somePlans(): Plan[] {
+  const random = randomFrom(51);
+  const fields = fieldNames.filter((name) => name !== "stack");
+  const plans = Array.from({ length: 60 }, () => {
+    const counts = randomCounts(random, random.int(0, 6), fields);
+    return makePlan(counts.map(({ count }) => count), undefined, random.pick(["decisions", "keys"]));
+  });
+  const predicate = where({ reason: "SOCKET_FILTER" });
+  return [
+    ...plans,
+    planOf(),
+    planOf({ by: ["stack", "reason"] }, { by: ["site", "dport"], sum: "len" }),
+    makePlan([{ predicate, by: ["comm"] }], { fields, perTick: 20, predicate }),
+    makePlan([], { fields: fieldNames, perTick: 20, predicate: [] }),
+  ];
+}
+
+function randomCounts(
+  random: Random,
+  n: number,
+  fields: readonly FieldName[],
+): { asked: Where; count: Count }[] {
+  const counts: { asked: Where; count: Count }[] = [];
+  while (counts.length < n) {
+    const asked = randomWhere(random, fields, 2);
+    const { predicate, mistakes } = readPredicate([asked], world);
+    if (mistakes.length > 0) continue;
+    const by = random.shuffle(fields).slice(0, random.int(0, 3));
+    counts.push({ asked, count: { predicate, by, sum: random.chance(0.2) ? "len" : undefined } });
+  }
+  return counts;
+}
+
+const plans = somePlans();
+
+describe("a program", () => {
+  test("reads each argument of the tracepoint once, and before anything else", () => {
+    for (const on of [kernel, olderKernel]) {
+      for (const plan of plans) {
+        for (const { at, lines } of probesOf(programOf(plan, on).text)) {
+          const body = lines.slice(1);
+          const reading = body.filter((line) => line.includes("args->"));
+          if (at.startsWith("interval")) {
+            expect(reading).toEqual([]);
+            continue;
+          }
+          // Nothing but plain assignments stands between or before them.
+          const last = body.findLastIndex((line) => line.includes("args->"));
+          for (const line of body.slice(0, last + 1)) expect(line).toMatch(/^\$\w+ = [^@{}]*;$/);
+          const args = reading.flatMap((line) => line.match(/args->\w+/g) ?? []);
+          expect(new Set(args).size).toBe(args.length);
+          for (const arg of args) expect([...on.args]).toContain(arg.slice("args->".length));
+        }
+      }
+    }
+  });
+
+  test("sets each variable before it reads it, in the same block or in one around it", () => {
+    for (const on of [kernel, olderKernel]) {
+      for (const plan of plans) {
+        for (const { lines } of probesOf(programOf(plan, on).text)) {
+          const scopes: Set<string>[] = [new Set()];
+          const isSet = (name: string): boolean => scopes.some((scope) => scope.has(name));
+          for (const part of lines.join("\n").split(/(?<=[{};])/)) {
+            const assigned = /^\s*(\$\w+) = ([^]*)$/.exec(part);
+            for (const [name] of (assigned?.[2] ?? part).matchAll(/\$\w+/g)) {
+              expect([name, isSet(name)]).toEqual([name, true]);
+            }
+            if (assigned !== null && !isSet(assigned[1]!)) scopes.at(-1)!.add(assigned[1]!);
+            if (part.endsWith("{")) scopes.push(new Set());
+            if (part.endsWith("}")) scopes.pop();
+          }
+        }
+      }
+    }
+  });
+
+  test("prints numbers only: no name that a stranger chose is ever in the output", () => {
+    for (const plan of plans) {
+      const { text } = programOf(plan);
+      for (const [, format, args] of text.matchAll(/printf\("([^"]*)"(.*?)\);/g)) {
+        const conversions = format!.match(/%\w+/g) ?? [];
+        const strings = conversions.filter((each) => each !== "%lld");
+        const stack = plan.samples?.fields.includes("stack") === true && format!.startsWith("s ");
+        expect(strings).toEqual(stack ? ["%s"] : []);
+        // A stack is text, but the kernel's own; it comes last.
+        if (stack) expect(args).toMatch(/, kstack$/);
+        expect(conversions).toHaveLength(args!.split(", ").length - 1);
+      }
+      expect(text).not.toMatch(/\b(str|buf|comm|ksym|usym|join|cat|system)\b\(?(?=[,)\]( ])/);
+    }
+  });
+
+  test("reads a name of the kernel's as two integers", () => {
+    const { text } = programOf(planOf({ by: ["comm", "dev"] }));
+    expect(text).toContain("[$dev_hi, $dev_lo, $comm_hi, $comm_lo]");
+  });
+
+  test("prints each map that it writes once a tick, in the copy that nobody writes any more", () => {
+    for (const plan of plans) {
+      const probes = probesOf(programOf(plan).text);
+      const counting = probes.filter(({ at }) => at.startsWith("tracepoint")).flatMap(({ lines }) => lines);
+      const written = new Set(
+        counting.flatMap((line) =>
+          [...line.matchAll(/@(\w+)(?:\[.*?\])? = (?:count|stats)/g)].map((match) => match[1]!)
+        ),
+      );
+      const ticking = probes.find(({ at }) => at.startsWith("interval"))!.lines;
+      const printed = ticking.flatMap((line) => /^print\(@(\w+)\);$/.exec(line)?.[1] ?? []);
+      expect(new Set(printed).size).toBe(printed.length);
+      for (const name of written) expect(printed).toContain(name);
+      // Each copy in a branch of its own.
+      const branch = ticking.findIndex((line) => line === "if ($old == 1) {");
+      const otherwise = ticking.indexOf("} else {", branch);
+      const names = (lines: readonly string[]): string[] =>
+        lines.flatMap((line) => /@(\w+)/.exec(line)?.[1] ?? []);
+      for (const name of names(ticking.slice(branch + 1, otherwise))) expect(name).toMatch(/1$/);
+      const end = ticking.indexOf("}", otherwise + 1);
+      for (const name of names(ticking.slice(otherwise + 1, end))) expect(name).toMatch(/0$/);
+    }
+  });
+
+  test("clears what it printed by key, and never what only grows", () => {
+    for (const plan of plans) {
+      const { lines } = programOf(plan);
+      lines.forEach((line, i) => {
+        const cleared = /^clear\(@(\w+)\);$/.exec(line)?.[1];
+        if (cleared === undefined || cleared === "busy") return;
+        expect(cleared).toMatch(/^[mw]\d+_[01]$/);
+        expect(lines[i - 1]).toBe(`print(@${cleared});`);
+      });
+      const printed = lines.flatMap((line) => /^print\(@([mw]\d+_[01])\);$/.exec(line)?.[1] ?? []);
+      for (const name of printed) {
+        const hasKey = lines.some((line) => line.includes(`@${name}[`));
+        expect([name, lines.includes(`clear(@${name});`)]).toEqual([name, hasKey]);
+      }
+    }
+  });
+
+  test("frames a tick by its number, so that a reader knows what is whole", () => {
+    for (const plan of plans) {
+      const { lines } = programOf(plan);
+      const first = lines.findIndex((line) => line.startsWith('printf("tick '));
+      const last = lines.findIndex((line) => line.startsWith('printf("end '));
+      const prints = lines.flatMap((line, i) => line.startsWith("print(") ? [i] : []);
+      for (const at of prints) {
+        expect(at).toBeGreaterThan(first);
+        expect(at).toBeLessThan(last);
+      }
+      // The flag is turned before anything is printed, and the next tick waits for the prints.
+      expect(lines).toContain("if ($now >= @next && @busy[0] == 0) {");
+      expect(lines.indexOf("@e = 1 - $old;")).toBeLessThan(prints[0]!);
+      expect(lines.indexOf("clear(@busy);")).toBeGreaterThan(last);
+    }
+  });
+
+  test("has one map for all rules that count by the same fields", () => {
+    const same = [53, 80, 443].map((dport) => ({ where: { dport }, by: ["saddr"] as const }));
+    const { text } = programOf(planOf(...same, { where: { l4: "UDP" }, by: ["saddr"] }));
+    expect(new Set(text.match(/@m\d+_0/g))).toEqual(new Set(["@m0_0"]));
+  });
+
+  test("reads of a packet only what its rules ask for", () => {
+    const { text } = programOf(planOf({ where: { reason: "NO_SOCKET" }, by: ["cpu"] }));
+    expect(text).not.toContain("$skb");
+    expect(text).not.toContain("$head");
+  });
+
+  test("counts a reason in a variable where it is the only one in its branch, at most eight of them", () => {
+    const { scalars } = writeProgram(
+      planOf({ where: { reason: "NO_SOCKET" }, by: ["dport"] }),
+      { kernel, interval: 1000, addresses },
+    );
+    expect([...scalars]).toEqual([["r3", 3]]);
+    const many = Array.from({ length: 20 }, (_, i) => ({
+      predicate: [{ field: "reason" as const, ranges: [[2 * i, 2 * i]] as const }],
+      by: fieldNames.slice(i, i + 1),
+    }));
+    const program = writeProgram(makePlan(many), { kernel, interval: 1000, addresses });
+    expect(program.scalars.size).toBe(8);
+    for (const [name, reason] of program.scalars) expect(name).toBe(`r${reason}`);
+  });
+
+  test("ticks on multiples of the interval, and looks often enough to be on time", () => {
+    const { text } = writeProgram(planOf({}), { kernel, interval: 500, addresses });
+    const look = Number(/^interval:ms:(\d+)$/m.exec(text)![1]);
+    expect(look).toBeLessThanOrEqual(50);
+    expect(look).toBeGreaterThanOrEqual(1);
+    expect(text).toContain("@next = $now + 500000000 - ($now % 500000000);");
+  });
+
+  test("knows whether it needs the names of the kernel's functions", () => {
+    expect(usesSite(planOf({ by: ["site"] }))).toBe(true);
+    expect(usesSite(planOf({ where: { site: "tcp_v4_rcv" } }))).toBe(true);
+    expect(usesSite(planOf({ by: ["dport", "reason"] }))).toBe(false);
+    expect(usesSite(makePlan([], { fields: ["site"], perTick: 1, predicate: [] }))).toBe(true);
+  });
+});
+
+describe("single drops", () => {
+  const sampling = (fields: readonly FieldName[], asked: Where): string[] => {
+    const plan = makePlan([], { fields, perTick: 7, predicate: where(asked) });
+    return probesOf(programOf(plan).text)[1]!.lines;
+  };
+
+  test("are printed so many a tick, and no more", () => {
+    const lines = sampling(["dport"], {});
+    expect(lines).toContain("if (@left[0] > 0) {");
+    expect(lines).toContain("@left[0] = @left[0] - 1;");
+    const { text } = programOf(makePlan([], { fields: ["dport"], perTick: 7, predicate: [] }));
+    expect(text).toContain("@left[0] = 7;");
+  });
+
+  test("are those of the reasons that were asked for", () => {
+    expect(sampling(["dport"], { reason: ["NO_SOCKET", "SOCKET_FILTER"] }))
+      .toContain("if (@left[0] > 0 && ($reason == 3 || $reason == 5)) {");
+    expect(sampling(["dport"], { reason: ["NO_SOCKET", "SOCKET_CLOSE"] }))
+      .toContain("if (@left[0] > 0 && (($reason >= 3 && $reason <= 4))) {");
+  });
+
+  test("are a probe of their own: keys and arguments don't fit into one stack", () => {
+    const plan = makePlan([{ predicate: [], by: ["dport"] }], {
+      fields: ["dport"],
+      perTick: 1,
+      predicate: [],
+    });
+    const at = probesOf(programOf(plan).text).map((each) => each.at);
+    expect(at).toEqual(["tracepoint:skb:kfree_skb", "tracepoint:skb:kfree_skb", "interval:ms:20"]);
+  });
+});
+
+/**
+ * Runs the first probe of a program on a packet: its own language, as far as a program uses it, is
+ * close to JavaScript's. What fragments read is taken from the packet. Returns what was counted, by
+ * map, as bpftrace would print the key.
+ */
+function compile(plan: Plan): (packet: Packet, copy: bigint, location: bigint) => [string, string][] {
+  const [probe] = probesOf(programOf(plan).text);
+  const read = new Set(
+    (Object.keys(fragments) as FragmentName[])
+      .map((name) =>
+        fragmentCode(name, kernel).split("\n").map((line) => line.trim()).filter((line) => line !== "")
+          .join("\n")
+      ),
+  );
+  let code = probe!.lines.slice(1, -1).filter((line) => !/args->|^\$e = /.test(line)).join("\n");
+  for (const fragment of [...read].sort((a, b) => b.length - a.length)) {
+    code = code.split(`${fragment}\n`).join("");
+  }
+  const script = code
+    .replace(/@(\w+)(?:\[([^\]]*)\])? = (count\(\)|stats\([^)]*\));/g, 'count("$1", [$2]);')
+    .replace(/kstack(\(\d+\))?/g, '"kstack"')
+    .replace(/(?<![\w$])(0x[0-9a-f]+|\d+)\b/g, "$1n")
+    .replace(/\(uint64\)(\$?\w+)/g, "BigInt.asUintN(64, $1)");
+  const variables = [...new Set(script.match(/\$\w+/g) ?? [])];
+  const run = new Function("count", "cpu", "pid", ...variables, script);
+  return (packet, copy, location) => {
+    const counted: [string, string][] = [];
+    const slots = new Map<string, bigint>([["$e", copy], ["$location", location]]);
+    for (const field of fieldNames.filter((name) => !["site", "stack", "class"].includes(name))) {
+      fieldOf(field).slots.forEach((name, i) => slots.set(name, packet.slots[field][i]!));
+    }
+    const count = (name: string, key: readonly (bigint | string)[]): void => {
+      const shown = key.map((part) =>
+        typeof part === "bigint" ? String(BigInt.asIntN(64, part)) : `\n  kfree_skb+1\n  ip_rcv_core+1\n`
+      );
+      counted.push([name, shown.join(",")]);
+    };
+    run(count, packet.slots.cpu[0], packet.slots.pid[0], ...variables.map((each) => slots.get(each)));
+    return counted;
+  };
+}
+
+describe("what a program counts", () => {
+  const fields = fieldNames.filter((name) => name !== "stack");
+
+  test("is each drop once by its reason, and for exactly the rules that it is asked for by", () => {
+    const random = randomFrom(52);
+    for (let round = 0; round < 120; round++) {
+      const counts = randomCounts(random, random.int(0, 7), fields);
+      const plan = makePlan(
+        counts.map(({ count }) => count),
+        undefined,
+        random.pick(["decisions", "keys"]),
+      );
+      const { scalars } = writeProgram(plan, { kernel, interval: 1000, addresses });
+      const readers = plan.maps.map((map) => keyReader(plan, map, world.names));
+      const run = compile(plan);
+      for (let i = 0; i < 25; i++) {
+        const packet = randomPacket(random);
+        const copy = random.int(0, 1);
+        const counted = run(packet, BigInt(copy), packet.slots.site[0]!);
+        for (const [name] of counted) expect(name).toMatch(new RegExp(`_${copy}$|^b${copy}$`));
+
+        const reason = Number(packet.slots.reason[0]);
+        const byReason = counted.filter(([name]) => /^[br]/.test(name));
+        const scalar = [...scalars].find(([, id]) => id === reason)?.[0];
+        expect(byReason).toEqual([
+          scalar === undefined ? [`b${copy}`, String(reason)] : [`${scalar}_${copy}`, ""],
+        ]);
+
+        const found = new Map<number, string>();
+        for (const [name, raw] of counted.filter(([each]) => each.startsWith("m"))) {
+          const id = Number(/^m(\d+)_/.exec(name)![1]);
+          const key = readers[id]!(raw)!;
+          for (const served of key.counts) {
+            expect(found.has(served)).toBe(false);
+            found.set(served, key.text);
+          }
+          // Beside a map with conditions stands the number of all that belong to it.
+          const total = counted.filter(([each]) => each === `t${id}_${copy}`);
+          expect(total).toHaveLength(plan.maps[id]!.conditional ? 1 : 0);
+        }
+        plan.places.forEach((place, index) => {
+          if (place.at === "reasons" && inRanges(place.ranges, reason)) found.set(index, "");
+        });
+        const expected = counts.flatMap(({ asked, count }, index): [number, string][] => {
+          if (!matches(asked, packet)) return [];
+          const by = fieldNames.filter((field) => count.by.includes(field));
+          return [[index, by.map((field) => packet.labels[field]).join(separator)]];
+        });
+        expect([counts.map(({ asked }) => asked), [...found].sort(([a], [b]) => a - b)])
+          .toEqual([counts.map(({ asked }) => asked), expected]);
+      }
+    }
+  });
+
+  test("where the location is plumbing goes to a map with the stack, which tells the site", () => {
+    const plan = planOf({ by: ["site", "dport"] });
+    const packet = randomPacket(randomFrom(53));
+    const run = compile(plan);
+    const [, walked] = run(packet, 0n, -50n);
+    expect(walked![0]).toBe("w0_0");
+    const key = keyReader(plan, plan.maps[0]!, world.names, true)(walked![1]);
+    expect(key!.labels).toEqual(["ip_rcv_core", packet.labels.dport]);
+    expect(run(packet, 0n, -1000n).map(([name]) => name)).toEqual(["b0", "m0_0"]);
+  });
+
+  test("with a stack in its key needs no second one", () => {
+    expect(programOf(planOf({ by: ["site", "stack"] })).text).not.toContain("@w");
+  });
+});

@@ -1,0 +1,122 @@
+// Rules as they are after the check, without files, and a watch over them, without a kernel.
+import type { Drop, FieldName } from "../core/drop/field.ts";
+import { dropCounter } from "../core/plan/label.ts";
+import { makePlan } from "../core/plan/plan.ts";
+import type { Plan } from "../core/plan/plan.ts";
+import type { Aggregate, CheckedRule, Value } from "../core/rule/check.ts";
+import type { Tick } from "../core/watch/tick.ts";
+import { tally } from "../core/watch/tick.ts";
+import { countsOf, makeWatch } from "../core/watch/watch.ts";
+import type { Transition, Watch } from "../core/watch/watch.ts";
+import { where, world } from "./world.ts";
+
+/** What a rule counts, over how long (milliseconds). */
+export interface Counted {
+  readonly where?: Readonly<Record<string, unknown>>;
+  readonly by?: readonly FieldName[];
+  readonly aggregate?: Aggregate["aggregate"];
+  readonly window?: number;
+}
+
+export interface RuleParts extends Counted {
+  readonly alert?: string;
+  readonly above?: number;
+  readonly below?: number;
+  readonly recovery?: number;
+  /** The whole that it is divided by. */
+  readonly over?: Counted & { readonly min?: number };
+  readonly for?: number;
+  readonly keepFiringFor?: number;
+  readonly texts?: CheckedRule["texts"];
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+function valueOf(parts: Counted): Aggregate {
+  const { aggregate = "count", window = 10_000, by = [] } = parts;
+  return {
+    aggregate,
+    window,
+    count: {
+      predicate: where(parts.where ?? {}),
+      by,
+      sum: aggregate === "sum" ? "len" : undefined,
+    },
+  };
+}
+
+/** A rule that was found right; what isn't given is as little as can be. */
+export function ruleOf(parts: RuleParts): CheckedRule {
+  const threshold = parts.above ?? parts.below ?? 0;
+  const value: Value = parts.over === undefined
+    ? valueOf(parts)
+    : { part: valueOf(parts), whole: valueOf(parts.over), min: parts.over.min ?? 0 };
+  return {
+    file: "rules/made_up.ts",
+    index: 0,
+    place: { file: "rules/made_up.ts", line: 1, column: 1 },
+    alert: parts.alert ?? "MadeUp",
+    condition: {
+      is: parts.below === undefined ? "above" : "below",
+      threshold,
+      recovery: parts.recovery ?? threshold,
+      value,
+    },
+    by: parts.by ?? [],
+    for: parts.for ?? 0,
+    keepFiringFor: parts.keepFiringFor ?? 0,
+    severity: "warning",
+    labels: parts.labels ?? {},
+    texts: parts.texts ?? {},
+    runbook: undefined,
+  };
+}
+
+export interface Watching {
+  readonly plan: Plan;
+  readonly watch: Watch;
+  /** A second goes by, in which these were dropped, so often each. */
+  second(drops?: readonly (readonly [Drop, number])[], tick?: Partial<Tick>): Transition[];
+  /** As many seconds without a drop; the transitions of all of them. */
+  quiet(seconds: number): Transition[];
+}
+
+export interface WatchingOptions {
+  readonly maxSeries?: number;
+  /** Changes a tick before it is seen. */
+  readonly spoil?: (tick: Tick) => Tick;
+}
+
+/** A watch over rules with a tick each second, on a time of its own that begins at 0. */
+export function watching(rules: readonly CheckedRule[], options: WatchingOptions = {}): Watching {
+  const plan = makePlan(countsOf(rules).counts);
+  const watch = makeWatch({
+    rules,
+    plan,
+    interval: 1000,
+    maxSeries: options.maxSeries ?? 1000,
+  });
+  const counter = dropCounter(plan, world);
+  let at = 0;
+  const second: Watching["second"] = (drops = [], more = {}) => {
+    for (const [drop, n] of drops) counter.add(drop, n);
+    const { seen, reasons, maps } = counter.take();
+    at += 1000;
+    const tick: Tick = {
+      at,
+      seconds: 1,
+      ...tally(seen, maps, 0),
+      reasons,
+      maps,
+      samples: [],
+      unreadable: 0,
+      ...more,
+    };
+    return watch.tick(options.spoil?.(tick) ?? tick);
+  };
+  return {
+    plan,
+    watch,
+    second,
+    quiet: (seconds) => Array.from({ length: seconds }, () => second()).flat(),
+  };
+}
