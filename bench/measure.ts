@@ -19,8 +19,8 @@ export interface Watcher {
 }
 
 const clockTicks = 100;
-export const main = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
-export const shippedRules = fileURLToPath(new URL("../rules/", import.meta.url));
+export const main: string = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
+export const shippedRules: string = fileURLToPath(new URL("../rules/", import.meta.url));
 
 /** Starts a command; it is attached when a line of its output or error fits. */
 export async function startWatcher(

@@ -29,7 +29,7 @@ export const options = {
   json: { doc: "one JSON object a line on stdout, and nothing else there" },
   help: { doc: "show this help" },
   version: { doc: "show the version" },
-} as const satisfies Readonly<Record<string, Option>>;
+} as const;
 
 export type OptionName = keyof typeof options;
 

@@ -10,7 +10,7 @@ import type { Sink } from "../core/alert/sink.ts";
 import type { Source } from "../core/watch/source.ts";
 import { api, apiSymbol } from "../core/rule/api.ts";
 import { bundleFiles } from "../core/rule/bundle.ts";
-import { readConfig } from "../core/rule/config.ts";
+import { leastMaxKeys, mostMaxKeys, readConfig } from "../core/rule/config.ts";
 import type { Config } from "../core/rule/config.ts";
 import { milliseconds } from "../core/rule/duration.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
@@ -54,7 +54,8 @@ export async function readSetting(given: Given, terminal: Terminal): Promise<Set
       typeof sink === "string" ? pickSink(sink, given.flag("json"), terminal) : sink
     ),
     interval,
-    maxKeys: given.number("max-keys", 16, 1_000_000) ?? config.maxKeys ?? defaultMaxKeys,
+    maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??
+      defaultMaxKeys,
   };
 }
 

@@ -59,16 +59,25 @@ export function quote(value: unknown): string {
  * that would end a quotation, and bidirectional overrides become escapes.
  */
 export function printable(text: string): string {
-  return text.replace(
-    // deno-lint-ignore no-control-regex
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (c) => {
-      const code = c.charCodeAt(0);
-      return code < 256
-        ? `\\x${code.toString(16).padStart(2, "0")}`
-        : `\\u${code.toString(16).padStart(4, "0")}`;
-    },
-  );
+  return text.replace(unsafe, (c) => {
+    const code = c.charCodeAt(0);
+    return code < 256
+      ? `\\x${code.toString(16).padStart(2, "0")}`
+      : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
+}
+
+const unsafe =
+  // deno-lint-ignore no-control-regex
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/**
+ * A value as JSON in one line. JSON lets most of what {@linkcode printable} escapes through; here it
+ * is escaped too, in JSON's own way, so that the line is as safe to look at as to read.
+ */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value)
+    .replace(unsafe, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** The message of anything that was thrown, safe to print. */

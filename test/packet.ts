@@ -93,7 +93,18 @@ function values(field: FieldName): readonly (string | number)[] {
   if (field === "class") return ["fault", "policy", "teardown", "normal", "unknown"];
   if (kind === "site") return [...sites.values(), "nowhere_at_all"];
   if (bytes === "address") {
-    return [...addresses, "10.0.0.0/8", "10.0.0.0/31", "0.0.0.0/0", "2001:db8::/32", "::1/127", "2000::/3", "fe80::/10", "ff00::/8", "ffff::/16"];
+    return [
+      ...addresses,
+      "10.0.0.0/8",
+      "10.0.0.0/31",
+      "0.0.0.0/0",
+      "2001:db8::/32",
+      "::1/127",
+      "2000::/3",
+      "fe80::/10",
+      "ff00::/8",
+      "ffff::/16",
+    ];
   }
   if (bytes === "text") return field === "dev" ? deviceNames : taskNames;
   const known = numbers[field]!.filter((n) => n <= max! && !(n === 0 && unknown === 0));
@@ -118,7 +129,9 @@ export function randomWhere(random: Random, fields: readonly FieldName[], most: 
       if (hi <= max) forms.push({ gte: lo, lte: hi }, { gt: lo, lte: hi + 1 > max ? max : hi + 1 });
       if (lo <= max) forms.push({ gte: lo }, { lte: lo });
     }
-    if (bytes === "text") forms.push({ prefix: random.pick(["e", "eth", "eth1", "s", "ss", "veth0a1b2c"]) });
+    if (bytes === "text") {
+      forms.push({ prefix: random.pick(["e", "eth", "eth1", "s", "ss", "veth0a1b2c"]) });
+    }
     asked[field] = random.pick(forms);
   }
   return asked;

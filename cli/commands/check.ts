@@ -1,5 +1,5 @@
 // Diagnoses rules without watching anything: each mistake with its place and what would be right.
-import { exitCode } from "../../core/error.ts";
+import { exitCode, jsonLine } from "../../core/error.ts";
 import type { DropwatchError } from "../../core/error.ts";
 import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
 import { missingArgument } from "../../core/error.ts";
@@ -26,7 +26,7 @@ export const checkCommand: Command = {
     const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });
     await rules.host.close();
     if (given.flag("json")) {
-      for (const error of rules.errors) terminal.out(JSON.stringify(asJson(error)));
+      for (const error of rules.errors) terminal.out(jsonLine(asJson(error)));
     } else {
       for (const error of rules.errors) terminal.out(showError(error));
       const ok = rules.rules.length;

@@ -1,6 +1,6 @@
 // What runs where: for each rule what the kernel counts, what TypeScript does, what it costs, and
 // the program itself.
-import { exitCode, missingArgument } from "../../core/error.ts";
+import { exitCode, jsonLine, missingArgument } from "../../core/error.ts";
 import { planRules } from "../../core/pipeline.ts";
 import { explainRules } from "../../core/plan/explain.ts";
 import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
@@ -31,7 +31,7 @@ export const explainCommand: Command = {
     const explained = explainRules(rules.rules, plan, setting.maxKeys, (await facts).world);
     if (given.flag("json")) {
       const data = { ...explained, program };
-      terminal.out(JSON.stringify({ type: "plan", timestamp: new Date().toISOString(), data }));
+      terminal.out(jsonLine({ type: "plan", timestamp: new Date().toISOString(), data }));
     } else {
       for (const { alert, lines } of explained.rules) {
         terminal.out([alert, ...lines.map((line) => `  ${line}`), ""].join("\n"));

@@ -1,6 +1,6 @@
 // What this kernel's drop reasons are, and what one of them means.
 import { knowledgeOf } from "../../core/drop/reason.ts";
-import { exitCode, missingArgument, unknownReason } from "../../core/error.ts";
+import { exitCode, jsonLine, missingArgument, unknownReason } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { ReasonWorld } from "../../core/plan/predicate.ts";
 import type { Command } from "../command.ts";
@@ -36,7 +36,7 @@ export const reasonsCommand: Command = {
     const rows = rowsOf(world);
     if (given.flag("json")) {
       const timestamp = new Date().toISOString();
-      for (const data of rows) terminal.out(JSON.stringify({ type: "reason", timestamp, data }));
+      for (const data of rows) terminal.out(jsonLine({ type: "reason", timestamp, data }));
       return exitCode.done;
     }
     terminal.log(`${rows.length} drop reasons of ${title}; \`dropwatch reason NAME\` explains one`);
@@ -65,7 +65,7 @@ export const reasonCommand: Command = {
     const known = knowledgeOf(row.name);
     if (given.flag("json")) {
       const data = { ...row, ...known };
-      terminal.out(JSON.stringify({ type: "reason", timestamp: new Date().toISOString(), data }));
+      terminal.out(jsonLine({ type: "reason", timestamp: new Date().toISOString(), data }));
       return exitCode.done;
     }
     const list = (title: string, items: readonly string[]): string[] =>

@@ -1,5 +1,5 @@
 // The kernel stacks at which drops happen, with their counts: to read, or to draw.
-import { badOption, exitCode } from "../../core/error.ts";
+import { badOption, exitCode, jsonLine } from "../../core/error.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { showNumber } from "../../plugins/sinks/stdout.ts";
 import type { Command } from "../command.ts";
@@ -80,7 +80,7 @@ export const stacksCommand: Command = {
       const timestamp = new Date().toISOString();
       for (const { reason, stack, n } of sorted) {
         const data = { reason, drops: n, stack: stack.split(";") };
-        terminal.out(JSON.stringify({ type: "stack", timestamp, data }));
+        terminal.out(jsonLine({ type: "stack", timestamp, data }));
       }
     } else if (format === "folded") {
       for (const { reason, stack, n } of sorted) terminal.out(`${stack};${reason} ${n}`);
@@ -89,7 +89,7 @@ export const stacksCommand: Command = {
         frames: [...stack.split(";"), reason],
         weight: n,
       }));
-      terminal.out(JSON.stringify(speedscope("packet drops", samples)));
+      terminal.out(jsonLine(speedscope("packet drops", samples)));
     } else {
       for (const row of sorted.slice(0, limit)) terminal.out(showRow(row));
       if (sorted.length > limit) {

@@ -1,7 +1,7 @@
 // Drops one by one, while they are few; at a flood a sample of them, and how many there really are.
 import type { Drop } from "../../core/drop/field.ts";
 import { fieldNames } from "../../core/drop/field.ts";
-import { exitCode, printable, unknownReason } from "../../core/error.ts";
+import { exitCode, jsonLine, printable, unknownReason } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { readPredicate } from "../../core/plan/predicate.ts";
@@ -71,9 +71,7 @@ export const tailCommand: Command = {
         const timestamp = new Date(tick.at).toISOString();
         for (const { stack: _, ...drop } of tick.samples) {
           terminal.out(
-            json
-              ? JSON.stringify({ type: "drop", timestamp, data: drop })
-              : showDrop(timestamp, drop),
+            json ? jsonLine({ type: "drop", timestamp, data: drop }) : showDrop(timestamp, drop),
           );
         }
         const matched = matching(predicate, tick.reasons);
@@ -85,7 +83,7 @@ export const tailCommand: Command = {
             drops: matched,
             rate: Number(rate.toFixed(1)),
           };
-          terminal.out(JSON.stringify({ type: "flood", timestamp, data }));
+          terminal.out(jsonLine({ type: "flood", timestamp, data }));
         } else {
           terminal.out(
             `${timestamp.slice(11, 19)} … ${tick.samples.length} of ${showNumber(matched)} drops ` +

@@ -1,7 +1,7 @@
 // The main job: rules over this machine's drops, alerts out, until it is told to end.
 import { showPlace } from "../../core/error.ts";
 import type { DropwatchError } from "../../core/error.ts";
-import { badOption, exitCode, missingArgument } from "../../core/error.ts";
+import { badOption, exitCode, jsonLine, missingArgument } from "../../core/error.ts";
 import { runPipeline } from "../../core/pipeline.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
 import { showDuration } from "../../core/rule/duration.ts";
@@ -85,7 +85,7 @@ export function showError(error: DropwatchError): string {
 function tellSummary(summary: RunSummary, json: boolean, terminal: Terminal): void {
   if (json) {
     const timestamp = new Date().toISOString();
-    terminal.out(JSON.stringify({ type: "summary", timestamp, data: summary }));
+    terminal.out(jsonLine({ type: "summary", timestamp, data: summary }));
     return;
   }
   const { seconds, seen, counted, other, lost, restarts, rules } = summary;

@@ -1,6 +1,6 @@
 // The queue in front of a sink: one alert at a time, in their order, tried again when it fails. A
 // slow sink delays nobody else. It lives in memory, is bounded, and says what it had to give up.
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import { reasonOf } from "../error.ts";
 import type { AlertMessage } from "./alert.ts";
 import { DeliveryError } from "./sink.ts";
@@ -14,6 +14,8 @@ export interface QueueOptions {
   readonly limit?: number;
   /** Milliseconds that an attempt may take. */
   readonly timeout?: number;
+  /** Waits; rejects when the signal is aborted. */
+  readonly sleep?: (milliseconds: number, signal: AbortSignal) => Promise<unknown>;
 }
 
 export interface Queue {
@@ -29,9 +31,23 @@ const firstRetry = 1000;
 const longestRetry = 300_000;
 const maxAttempts = 10;
 
+/** Waits for a sink that may not look at the signal itself. */
+async function settled(sending: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  try {
+    await Promise.race([sending, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 /** Puts a queue in front of a sink. */
 export function makeQueue(sink: Sink, options: QueueOptions): Queue {
   const { log, random = Math.random, limit = 10_000, timeout = 20_000 } = options;
+  const sleep = options.sleep ?? ((pause, signal) => setTimeout(pause, undefined, { signal }));
   const waiting: { alert: AlertMessage; id: string }[] = [];
   const closing = new AbortController();
   let delivered = 0;
@@ -46,7 +62,8 @@ export function makeQueue(sink: Sink, options: QueueOptions): Queue {
   };
 
   const start = (): void => {
-    running ??= work().finally(() => {
+    // Not at once: `running` must be set before the first alert is sent.
+    running ??= Promise.resolve().then(work).finally(() => {
       running = undefined;
       // What came while the last one was being finished.
       if (waiting.length > 0 && !closing.signal.aborted) start();
@@ -58,7 +75,7 @@ export function makeQueue(sink: Sink, options: QueueOptions): Queue {
     for (let attempt = 1; !closing.signal.aborted; attempt++) {
       try {
         const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(timeout)]);
-        await sink.send(item.alert, { id: item.id, signal });
+        await settled(sink.send(item.alert, { id: item.id, signal }), signal);
         delivered++;
         return true;
       } catch (thrown) {
@@ -77,7 +94,7 @@ export function makeQueue(sink: Sink, options: QueueOptions): Queue {
             (pause / 1000).toFixed(1)
           } s`,
         );
-        await sleep(pause, undefined, { signal: closing.signal }).catch(() => {});
+        await sleep(pause, closing.signal).catch(() => {});
       }
     }
     return false;
@@ -98,13 +115,17 @@ export function makeQueue(sink: Sink, options: QueueOptions): Queue {
     async drain(patience) {
       if (running !== undefined) {
         const timer = new AbortController();
-        const enough = sleep(patience, undefined, { signal: timer.signal }).catch(() => {});
+        const enough = sleep(patience, timer.signal).catch(() => {});
         await Promise.race([running, enough]);
         timer.abort();
       }
       closing.abort();
       await running;
-      await sink.close?.();
+      try {
+        await sink.close?.();
+      } catch (thrown) {
+        log(`${sink.name}: cannot be closed: ${reasonOf(thrown)}`);
+      }
       return waiting.length;
     },
     get delivered() {

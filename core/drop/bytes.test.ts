@@ -37,7 +37,7 @@ describe("an address as text", () => {
       ["::fffe:1.2.3.4", "::fffe:102:304", "one bit off is no mapped address"],
       ["0:0:0:1:0:ffff:1.2.3.4", "::1:0:ffff:102:304", "nor with a bit set before it"],
       ["255.255.255.255", "255.255.255.255", "broadcast"],
-    ] as const,
+    ] as [string, string, string][],
   )("%s is %s: %s", (written, shown) => {
     expect(readAgain(written)).toBe(shown);
   });

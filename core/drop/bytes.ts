@@ -7,7 +7,24 @@ import { isIP } from "node:net";
  * ::fffe:0:0 stands for no address. Nobody has it, and it lies beside the IPv4 addresses: a network
  * that somebody asks for holds both or neither.
  */
-export const noAddress: Uint8Array = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 254, 0, 0, 0, 0);
+export const noAddress: Uint8Array = Uint8Array.of(
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  255,
+  254,
+  0,
+  0,
+  0,
+  0,
+);
 const [noAddressHi, noAddressLo] = wordsOf(noAddress);
 const mapped = 0xffff_0000n;
 /** A byte order mark is a part of the name too: without it two names would look the same. */

@@ -30,7 +30,9 @@ describe("the fragments of a probe", () => {
     "%s copies at most the one argument that it says, and needs nothing for that",
     (name) => {
       const { arg, after } = fragments[name];
-      const read = [...fragmentCode(name, kernel).matchAll(/args->(\w+)/g)].map((match) => match[1]);
+      const read = [...fragmentCode(name, kernel).matchAll(/args->(\w+)/g)].map((match) =>
+        match[1]
+      );
       expect(read).toEqual(arg === undefined ? [] : [arg]);
       if (arg !== undefined) expect(after).toEqual([]);
     },

@@ -5,7 +5,10 @@ import { foldStack, keyReader, separator, siteOfStack } from "./key.ts";
 import type { SeriesKey } from "./key.ts";
 
 /** Reads keys of the only map of a plan of one count. */
-function readerOf(by: readonly FieldName[], walked = false): (raw: string) => SeriesKey | undefined {
+function readerOf(
+  by: readonly FieldName[],
+  walked = false,
+): (raw: string) => SeriesKey | undefined {
   const plan = planOf({ by });
   return keyReader(plan, plan.maps[0]!, world.names, walked);
 }
@@ -111,7 +114,9 @@ describe("a stack in a key", () => {
   });
 
   test("that was walked for the site alone gives the label, and is none itself", () => {
-    const key = readerOf(["site", "dport"], true)("-2000,53,\n  kfree_skb+1\n  ip_rcv_core+2\n  x+3\n");
+    const key = readerOf(["site", "dport"], true)(
+      "-2000,53,\n  kfree_skb+1\n  ip_rcv_core+2\n  x+3\n",
+    );
     expect(key?.labels).toEqual(["ip_rcv_core", "53"]);
   });
 

@@ -312,7 +312,9 @@ describe("a rule that asks for reasons alone", () => {
   });
 
   test("makes its map unconditional: whether a drop belongs to it follows from the reason", () => {
-    expect(planOf({ where: { reason: "NO_SOCKET" }, by: ["dport"] }).maps[0]!.conditional).toBe(false);
+    expect(planOf({ where: { reason: "NO_SOCKET" }, by: ["dport"] }).maps[0]!.conditional).toBe(
+      false,
+    );
     expect(planOf({ where: { l4: "UDP" }, by: ["dport"] }).maps[0]!.conditional).toBe(true);
   });
 });
@@ -341,7 +343,9 @@ describe("conditions with too many cases for a decision", () => {
         expect([packet.labels, sorted(found)]).toEqual([packet.labels, expected(asked, packet)]);
       }
       const packets = Array.from({ length: 40 }, () => ({ packet: randomPacket(random), n: 2 }));
-      expect(inOrder(countedSums(plan, asked, packets))).toEqual(inOrder(naiveSums(asked, packets)));
+      expect(inOrder(countedSums(plan, asked, packets))).toEqual(
+        inOrder(naiveSums(asked, packets)),
+      );
     }
     // Every kind of condition had its turn, the site's names too.
     expect([...raw].sort()).toEqual([...fields].sort());

@@ -147,7 +147,9 @@ describe("a packet that doesn't tell a field's value", () => {
 
 describe("a class", () => {
   test("takes in the reasons that have no name, as their label says", () => {
-    for (const [id, kind] of [[0x1_000b, "normal"], [0x2_0003, "policy"], [200, "unknown"]] as const) {
+    for (
+      const [id, kind] of [[0x1_000b, "normal"], [0x2_0003, "policy"], [200, "unknown"]] as const
+    ) {
       expect(world.names.classOf(id)).toBe(kind);
       for (const asked of ["fault", "policy", "teardown", "normal", "unknown"]) {
         const [only] = read({ class: asked });
@@ -174,7 +176,10 @@ describe("what can be written", () => {
   test("for a number with names: the name, or the number as text", () => {
     expect(read({ l4: "UDP" })).toEqual([{ field: "l4", ranges: [[17, 17]] }]);
     expect(read({ l4: "253" })).toEqual([{ field: "l4", ranges: [[253, 253]] }]);
-    expect(read({ protocol: "0x88b5" })).toEqual([{ field: "protocol", ranges: [[0x88b5, 0x88b5]] }]);
+    expect(read({ protocol: "0x88b5" })).toEqual([{
+      field: "protocol",
+      ranges: [[0x88b5, 0x88b5]],
+    }]);
     expect(read({ tcpFlags: "SYN|ACK" })).toEqual([{ field: "tcpFlags", ranges: [[18, 18]] }]);
   });
 

@@ -3,7 +3,7 @@
 import { drops } from "./query.ts";
 import { rule } from "./rule.ts";
 import { defineConfig } from "./config.ts";
-import { defineSink } from "../alert/sink.ts";
+import { defineSink, DeliveryError } from "../alert/sink.ts";
 import { defineSource } from "../watch/source.ts";
 
 export const apiSymbol: symbol = Symbol.for("dropwatch.api");
@@ -15,6 +15,7 @@ export const api = {
   defineConfig: defineConfig as typeof defineConfig,
   defineSink: defineSink as typeof defineSink,
   defineSource: defineSource as typeof defineSource,
+  DeliveryError: DeliveryError as typeof DeliveryError,
 };
 
 /** A module that re-exports the process's api, as JavaScript. */

@@ -2,8 +2,8 @@
 // column, the value, and what would be right.
 import { fieldNames, fieldOf, isFieldName } from "../drop/field.ts";
 import type { FieldName, SummableField } from "../drop/field.ts";
-import { DropwatchError, ruleMistake, unavailableField } from "../error.ts";
-import type { Place } from "../error.ts";
+import { ruleMistake, unavailableField } from "../error.ts";
+import type { DropwatchError, Place } from "../error.ts";
 import { nearest } from "../nearest.ts";
 import type { Count } from "../plan/plan.ts";
 import { readPredicate } from "../plan/predicate.ts";

@@ -45,6 +45,10 @@ const isSource = (value: unknown): value is Source =>
   typeof value === "object" && value !== null && "name" in value && "run" in value &&
   "facts" in value;
 
+/** The maps by reason have as many: with fewer than a kernel has reasons, `seen` would be too low. */
+export const leastMaxKeys = 512;
+export const mostMaxKeys = 1_000_000;
+
 const entries = {
   rules: v.optional(v.union([v.string(), v.array(v.string())], "a folder, or a list of folders")),
   interval: v.optional(v.string(`a duration such as "1s"`)),
@@ -66,8 +70,8 @@ const entries = {
     v.pipe(
       v.number("a whole number"),
       v.integer("a whole number"),
-      v.minValue(16, "at least 16"),
-      v.maxValue(1_000_000, "at most 1000000"),
+      v.minValue(leastMaxKeys, `at least ${leastMaxKeys}`),
+      v.maxValue(mostMaxKeys, `at most ${mostMaxKeys}`),
     ),
   ),
 };

@@ -72,11 +72,9 @@ export function isCondition(value: unknown): boolean {
   return v.is(ConditionShape, value);
 }
 
-const Failure = v.object({
+const FailureSchema = v.object({
   message: v.string(),
-  /** Where it was thrown: `line:column` of the bundle; "" where that can't be told. */
   at: At,
-  /** What it was instead of a rule. */
   found: v.optional(v.string()),
 });
 
@@ -90,7 +88,7 @@ const ReplySchema = v.variant("say", [
     id: v.number(),
     text: v.pipe(v.string(), v.maxLength(maxText)),
   }),
-  v.object({ say: v.literal("failed"), id: v.number(), failure: Failure }),
+  v.object({ say: v.literal("failed"), id: v.number(), failure: FailureSchema }),
 ]);
 
 /** A rule whose values have not been checked yet. */
@@ -99,7 +97,15 @@ export type UncheckedRule = { readonly [K in keyof RuleData]: unknown } & {
   readonly at: string;
 };
 
-export type Failure = v.InferOutput<typeof Failure>;
+/** What a rule did wrong. */
+export interface Failure {
+  readonly message: string;
+  /** Where it was thrown: `line:column` of the bundle; "" where that can't be told. */
+  readonly at: string;
+  /** What the file exports instead of a rule. */
+  readonly found?: string | undefined;
+}
+
 export type Reply =
   | { readonly say: "ready" }
   | { readonly say: "begin"; readonly id: number }

@@ -2,7 +2,7 @@
 import { styleText } from "node:util";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import type { Sink } from "../../core/alert/sink.ts";
-import { printable } from "../../core/error.ts";
+import { jsonLine, printable } from "../../core/error.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 
 export interface StdoutOptions {
@@ -21,7 +21,7 @@ export function stdoutSink(options: StdoutOptions = {}): Sink {
   return {
     name: "stdout",
     send(alert) {
-      write(`${json ? JSON.stringify(alert) : showAlert(alert, options.colour ?? false)}\n`);
+      write(`${json ? jsonLine(alert) : showAlert(alert, options.colour ?? false)}\n`);
       return Promise.resolve();
     },
   };

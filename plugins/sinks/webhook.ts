@@ -3,7 +3,7 @@
 import { createHmac } from "node:crypto";
 import { DeliveryError } from "../../core/alert/sink.ts";
 import type { Sink } from "../../core/alert/sink.ts";
-import { badSinkOption, printable, reasonOf } from "../../core/error.ts";
+import { badSinkOption, jsonLine, printable, reasonOf } from "../../core/error.ts";
 
 export interface WebhookOptions {
   readonly url: string;
@@ -47,12 +47,21 @@ export function webhookSink(options: WebhookOptions): Sink {
       try {
         response = await fetch(url, { method: "POST", headers, body, signal, redirect: "manual" });
       } catch (thrown) {
-        // The URL may hold a token: it stays out of the log.
-        throw new DeliveryError(`no answer (${reasonOf(thrown).replaceAll(url, "URL")})`);
+        throw new DeliveryError(`no answer (${withoutUrl(reasonOf(thrown), url)})`);
       }
-      await readAnswer(response);
+      await readAnswer(response, url);
     },
   };
+}
+
+/**
+ * A text without the URL, as it was written or as it was sent, and without its path, which a
+ * receiver likes to repeat: they may hold a token, and stay out of the log.
+ */
+function withoutUrl(text: string, url: string): string {
+  const { href, pathname, search } = new URL(url);
+  return [url, href, `${pathname}${search}`, pathname].filter((part) => part.length > 1)
+    .reduce((rest, part) => rest.replaceAll(part, "URL"), text);
 }
 
 /** The bytes of a secret. */
@@ -75,25 +84,34 @@ export function signWith(secret: string, id: string, timestamp: number, body: st
   return `v1,${sign(webhookKey(secret), id, timestamp, body)}`;
 }
 
-/** The alert as JSON; evidence is left out where it would be too long. */
+/** The alert as JSON; where it would be too long, without evidence, then with its labels cut too. */
 function shorten(alert: Parameters<Sink["send"]>[0]): string {
-  const body = JSON.stringify(alert);
+  const whole = jsonLine(alert);
+  if (Buffer.byteLength(whole) < maxBody) return whole;
+  const annotations = cutTexts(alert.data.annotations, 500);
+  const data = { ...alert.data, annotations, evidence: {} };
+  const body = jsonLine({ ...alert, data });
   if (Buffer.byteLength(body) < maxBody) return body;
-  const cut = (text: string): string => text.length > 500 ? `${text.slice(0, 499)}…` : text;
-  const annotations = Object.fromEntries(
-    Object.entries(alert.data.annotations).map(([name, text]) => [name, cut(text)]),
+  return jsonLine({ ...alert, data: { ...data, labels: cutTexts(data.labels, 200) } });
+}
+
+function cutTexts(texts: Readonly<Record<string, string>>, most: number): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [
+      name,
+      text.length > most ? `${text.slice(0, most - 1)}…` : text,
+    ]),
   );
-  return JSON.stringify({ ...alert, data: { ...alert.data, annotations, evidence: {} } });
 }
 
 /** Success, or an error that says whether to try again. */
-async function readAnswer(response: Response): Promise<void> {
+async function readAnswer(response: Response, url: string): Promise<void> {
   const { status } = response;
   if (response.ok) {
     await response.body?.cancel();
     return;
   }
-  const text = printable((await firstBytes(response)).slice(0, 200));
+  const text = printable(withoutUrl(await firstBytes(response), url).slice(0, 200));
   const message = `answered ${status}${text === "" ? "" : `: ${text}`}`;
   const again = status === 408 || status === 425 || status === 429 || status >= 500;
   const wait = retryAfter(response.headers.get("retry-after"));
@@ -124,5 +142,5 @@ const longestWait = 3_600_000;
 export function retryAfter(value: string | null, now: number = Date.now()): number | undefined {
   if (value === null) return undefined;
   const wait = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now;
-  return Number.isFinite(wait) ? Math.min(longestWait, Math.max(0, wait)) : undefined;
+  return Number.isNaN(wait) ? undefined : Math.min(longestWait, Math.max(0, wait));
 }

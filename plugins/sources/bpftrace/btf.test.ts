@@ -263,7 +263,11 @@ describe("the running kernel's BTF", () => {
     expect(reasons.get("SKB_NOT_DROPPED_YET")).toBe(0);
     expect(reasons.size).toBeGreaterThan(10);
     expect(reasons.has("SKB_DROP_REASON_NO_SOCKET")).toBe(true);
-    const found = findMembers(btf, ["sk_buff.len", "sock.__sk_common.skc_state", "sk_buff.nothing"]);
+    const found = findMembers(btf, [
+      "sk_buff.len",
+      "sock.__sk_common.skc_state",
+      "sk_buff.nothing",
+    ]);
     expect(found.get("sk_buff.len")?.size).toBe(4);
     expect(found.get("sock.__sk_common.skc_state")).toEqual({ offset: 18, size: 1 });
     expect(found.has("sk_buff.nothing")).toBe(false);

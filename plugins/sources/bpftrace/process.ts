@@ -48,7 +48,9 @@ export function runBpftrace(
   const finished = Promise.all([
     splitLines(child.stdout, onLine),
     splitLines(child.stderr, (line) => {
-      if (/RLIMIT_MEMLOCK|available_filter_functions|BPFTRACE_MAP_KEYS_MAX is deprecated/.test(line)) return;
+      if (
+        /RLIMIT_MEMLOCK|available_filter_functions|BPFTRACE_MAP_KEYS_MAX is deprecated/.test(line)
+      ) return;
       if (complaints.length < maxComplaints) complaints.push(line);
     }),
   ]);

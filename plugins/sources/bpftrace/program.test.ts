@@ -42,7 +42,11 @@ function somePlans(): Plan[] {
   const fields = fieldNames.filter((name) => name !== "stack");
   const plans = Array.from({ length: 60 }, () => {
     const counts = randomCounts(random, random.int(0, 6), fields);
-    return makePlan(counts.map(({ count }) => count), undefined, random.pick(["decisions", "keys"]));
+    return makePlan(
+      counts.map(({ count }) => count),
+      undefined,
+      random.pick(["decisions", "keys"]),
+    );
   });
   const predicate = where({ reason: "SOCKET_FILTER" });
   return [
@@ -138,7 +142,9 @@ describe("a program", () => {
   test("prints each map that it writes once a tick, in the copy that nobody writes any more", () => {
     for (const plan of plans) {
       const probes = probesOf(programOf(plan).text);
-      const counting = probes.filter(({ at }) => at.startsWith("tracepoint")).flatMap(({ lines }) => lines);
+      const counting = probes.filter(({ at }) => at.startsWith("tracepoint")).flatMap(({ lines }) =>
+        lines
+      );
       const written = new Set(
         counting.flatMap((line) =>
           [...line.matchAll(/@(\w+)(?:\[.*?\])? = (?:count|stats)/g)].map((match) => match[1]!)
@@ -273,12 +279,16 @@ describe("single drops", () => {
  * close to JavaScript's. What fragments read is taken from the packet. Returns what was counted, by
  * map, as bpftrace would print the key.
  */
-function compile(plan: Plan): (packet: Packet, copy: bigint, location: bigint) => [string, string][] {
+function compile(
+  plan: Plan,
+): (packet: Packet, copy: bigint, location: bigint) => [string, string][] {
   const [probe] = probesOf(programOf(plan).text);
   const read = new Set(
     (Object.keys(fragments) as FragmentName[])
       .map((name) =>
-        fragmentCode(name, kernel).split("\n").map((line) => line.trim()).filter((line) => line !== "")
+        fragmentCode(name, kernel).split("\n").map((line) => line.trim()).filter((line) =>
+          line !== ""
+        )
           .join("\n")
       ),
   );
@@ -301,11 +311,18 @@ function compile(plan: Plan): (packet: Packet, copy: bigint, location: bigint) =
     }
     const count = (name: string, key: readonly (bigint | string)[]): void => {
       const shown = key.map((part) =>
-        typeof part === "bigint" ? String(BigInt.asIntN(64, part)) : `\n  kfree_skb+1\n  ip_rcv_core+1\n`
+        typeof part === "bigint"
+          ? String(BigInt.asIntN(64, part))
+          : `\n  kfree_skb+1\n  ip_rcv_core+1\n`
       );
       counted.push([name, shown.join(",")]);
     };
-    run(count, packet.slots.cpu[0], packet.slots.pid[0], ...variables.map((each) => slots.get(each)));
+    run(
+      count,
+      packet.slots.cpu[0],
+      packet.slots.pid[0],
+      ...variables.map((each) => slots.get(each)),
+    );
     return counted;
   };
 }

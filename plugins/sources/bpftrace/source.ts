@@ -128,26 +128,27 @@ async function once(
   run: SourceRun,
   hooks: { onAttached: () => void },
 ): Promise<Outcome> {
-  let process: BpftraceRun | undefined;
+  const running: { bpftrace?: BpftraceRun } = {};
   let missed = 0;
   const reader = outputReader({
     plan: run.plan,
     scalars: program.scalars,
     names: facts.world.names,
     // The last figure stands when the process is gone.
-    missed: () => missed = missedBy(process?.pid ?? -1) ?? missed,
+    missed: () => missed = missedBy(running.bpftrace?.pid ?? -1) ?? missed,
     now: Date.now,
     onTick: run.onTick,
     onAttached: hooks.onAttached,
   });
-  process = runBpftrace(command, program.text, run.maxKeys, (line) => reader.line(line));
-  const stop = (): void => process.stop();
+  const bpftrace = runBpftrace(command, program.text, run.maxKeys, (line) => reader.line(line));
+  running.bpftrace = bpftrace;
+  const stop = (): void => bpftrace.stop();
   run.signal.addEventListener("abort", stop);
   if (run.signal.aborted) stop();
-  const how = await process.ended;
+  const how = await bpftrace.ended;
   run.signal.removeEventListener("abort", stop);
   reader.end();
-  return { ...how, complaints: process.complaints };
+  return { ...how, complaints: bpftrace.complaints };
 }
 
 function gapTick(run: SourceRun, seconds: number, why: string): Tick {
@@ -187,6 +188,8 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
   ) {
     return noRoot(["dropwatch", ...process.argv.slice(2)].join(" "));
   }
-  if (/Error loading (BPF )?program|stack limit|too large/i.test(output)) return programRefused(output);
+  if (/Error loading (BPF )?program|stack limit|too large/i.test(output)) {
+    return programRefused(output);
+  }
   return bpftraceFailed(describeEnd(outcome), output);
 }

@@ -1,0 +1,91 @@
+import { describe, expect, test } from "bun:test";
+import { stripVTControlCharacters } from "node:util";
+import { alertOf, hostileNames, rawControl } from "../../test/alert.ts";
+import { sinkContract } from "../../test/contract/sink.ts";
+import { showAlert, showNumber, stdoutSink } from "./stdout.ts";
+
+const setUp = (json: boolean) => () => {
+  const written: string[] = [];
+  const sink = stdoutSink({ json, write: (text) => written.push(text) });
+  return Promise.resolve({ sink, received: () => written });
+};
+
+sinkContract("stdout for people", { setUp: setUp(false) });
+sinkContract("stdout in JSON", { setUp: setUp(true), read: (text) => JSON.parse(text) });
+
+describe("stdout in JSON", () => {
+  test("writes an object a line, and nothing but ASCII where a terminal could be fooled", async () => {
+    const { sink, received } = await setUp(true)();
+    for (const comm of hostileNames) {
+      await sink.send(alertOf({ labels: { comm } }), {
+        id: "",
+        signal: new AbortController().signal,
+      });
+    }
+    for (const text of received()) {
+      expect(text).toMatch(/^\{[^\n]*\}\n$/);
+      expect(text.slice(0, -1)).not.toMatch(rawControl);
+    }
+  });
+
+  test("keeps a name as it is for who reads it", async () => {
+    const { sink, received } = await setUp(true)();
+    const comm = "\x1b[31m\u009b\u202e€";
+    await sink.send(alertOf({ labels: { comm } }), {
+      id: "",
+      signal: new AbortController().signal,
+    });
+    expect(JSON.parse(received()[0]!).data.labels.comm).toBe(comm);
+    expect(received()[0]).toContain("€");
+  });
+});
+
+describe("an alert for people", () => {
+  test("says when, what, how bad, which labels, and the numbers", () => {
+    expect(showAlert(alertOf(), false)).toBe(
+      "03:04:05 FIRING   SocketFilterDrops warning  a socket refuses packets\n" +
+        "         ownerInode=4711  value 250.5  peak 300  12,345 drops",
+    );
+  });
+
+  test("that is resolved says after how long", () => {
+    const text = showAlert(alertOf({ endsAt: "2026-01-02T03:09:05.000Z", value: 0 }), false);
+    expect(text).toContain("03:09:05 RESOLVED SocketFilterDrops");
+    expect(text).toContain("after 5m");
+  });
+
+  test("has its description and its runbook while it fires, not when it is over", () => {
+    const annotations = { summary: "s", description: "look there", runbook: "https://x.example/" };
+    const firing = showAlert(alertOf({ annotations }), false);
+    expect(firing).toContain("look there");
+    expect(firing).toContain("https://x.example/");
+    const resolved = showAlert(alertOf({ annotations, endsAt: "2026-01-02T03:09:05.000Z" }), false);
+    expect(resolved).not.toContain("look there");
+  });
+
+  test("shows a label that is empty as one", () => {
+    expect(showAlert(alertOf({ labels: { dev: "" } }), false)).toContain('dev=""');
+  });
+
+  test("has the same text in colour as without", () => {
+    for (
+      const alert of [alertOf(), alertOf({ endsAt: "2026-01-02T03:09:05.000Z", exact: false })]
+    ) {
+      const coloured = showAlert(alert, true);
+      expect(coloured).toContain("\x1b[");
+      expect(stripVTControlCharacters(coloured)).toBe(showAlert(alert, false));
+    }
+  });
+
+  test("has no colours but its own: a hostile name adds none", () => {
+    const plain = showAlert(alertOf({ labels: { comm: "x" } }), true).split("\x1b").length;
+    for (const comm of hostileNames) {
+      expect(showAlert(alertOf({ labels: { comm } }), true).split("\x1b")).toHaveLength(plain);
+    }
+  });
+});
+
+test("a number is grouped, and has few digits behind the point, fewer where it is large", () => {
+  expect([0, 0.12345, 9.8765, 12.345, 1234567.89, -1234].map(showNumber))
+    .toEqual(["0", "0.123", "9.877", "12.3", "1,234,567.9", "-1,234"]);
+});
