@@ -45,4 +45,5 @@ export const hostileNames: readonly string[] = [
 
 /** Everything that must not reach a terminal or a log as it is. */
 // deno-lint-ignore no-control-regex
-export const rawControl = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+export const rawControl: RegExp =
+  /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;

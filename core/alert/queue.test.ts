@@ -285,6 +285,7 @@ describe("a queue that is full", () => {
       "fake: the queue is full; C was not delivered",
     ]);
     const drained = queue.drain(patience);
+    while (attempts.length === 0) await Promise.resolve();
     release();
     await drained;
     expect(attempts.map(({ alert }) => alert)).toEqual(["A", "D", "E"]);
