@@ -44,6 +44,6 @@ export const hostileNames: readonly string[] = [
 ];
 
 /** Everything that must not reach a terminal or a log as it is. */
-// deno-lint-ignore no-control-regex
 export const rawControl: RegExp =
+  // deno-lint-ignore no-control-regex
   /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;

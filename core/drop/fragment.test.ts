@@ -58,7 +58,7 @@ describe("the fragments of a probe", () => {
       ...kernel,
       members: new Map([...kernel.members, ["sk_buff.mark", { offset: 168, size: 4 }]]),
     };
-    expect(fragmentCode("mark", narrow)).toBe("$mark = (uint64)*(uint32 *)($skb + 168);");
+    expect(fragmentCode("mark", narrow)).toBe("$mark = *(uint32 *)($skb + 168) + 0;");
   });
 
   test("can't be written for a kernel without their members", () => {

@@ -45,12 +45,19 @@ export async function bundleFiles(files: readonly string[]): Promise<Bundled> {
     const broken = new Map<string, DropwatchError>();
     for (const message of failed.errors) {
       const file = brokenFile(message, rest);
-      for (const each of file === undefined ? rest : [file]) {
-        if (!broken.has(each)) broken.set(each, syntaxError(message, each));
-      }
+      if (file !== undefined && !broken.has(file)) broken.set(file, syntaxError(message, file));
     }
-    if (broken.size === 0) throw failed;
     for (const [file, error] of broken) errors.set(file, error);
+    if (broken.size === 0) {
+      // It is in a file that some of them import: which, only building them one by one tells.
+      if (rest.length < 2) throw failed;
+      for (const file of rest) {
+        const alone = await bundleFiles([file]);
+        alone.bundles.forEach((bundle, key) => bundles.set(key, bundle));
+        alone.errors.forEach((error, key) => errors.set(key, error));
+      }
+      break;
+    }
     rest = rest.filter((file) => !broken.has(file));
   }
   return { bundles, errors };

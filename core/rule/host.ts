@@ -25,6 +25,9 @@ const maxFailedStarts = 3;
 /** How much a rule may print to the log in all. */
 const maxPrinted = 64 * 1024;
 
+/** A longer reply is none: a rule's own output must not fill the memory of this process. */
+const longestReply = 1 << 22;
+
 /** What became of one file: its rules, or why it has none. */
 export type Loaded =
   | { readonly rules: readonly UncheckedRule[] }
@@ -87,12 +90,12 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
     });
     child = mine;
     mine.stdin!.on("error", () => {}); // It is gone: its exit says so.
-    void splitLines(mine.stdout!, (line) => onLine(mine, line));
+    void splitLines(mine.stdout!, (line) => onLine(mine, line), longestReply);
     void splitLines(mine.stderr!, (line) => {
       if (printed > maxPrinted) return;
       printed += line.length + 1;
       log(printed > maxPrinted ? "rules print too much: the rest is left out" : printable(line));
-    });
+    }, maxPrinted + 1);
     timer = setTimeout(() => mine.kill("SIGKILL"), startPatience);
     ending = new Promise((resolve) => {
       mine.on("error", (thrown) => {

@@ -215,7 +215,8 @@ export function startDropwatch(
     pid: child.pid ?? -1,
     line: (fits) => until(out, fits),
     stop(signal = "SIGINT") {
-      child.kill(signal);
+      // Deno takes a child that it has signalled for one that the signal has ended.
+      process.kill(child.pid!, signal);
       return ended;
     },
     ended,
