@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 export function splitLines(
   stream: Readable,
   onLine: (line: string) => void,
-  longest = Infinity,
+  longest: number = Number.POSITIVE_INFINITY,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const decoder = new TextDecoder();
