@@ -1,0 +1,30 @@
+// A folder with files, for as long as a test needs it.
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+export interface Folder {
+  readonly path: string;
+  /** The absolute path of a file in it. */
+  file(name: string): string;
+  write(name: string, text: string): Promise<string>;
+  remove(): Promise<void>;
+}
+
+/** Makes a folder with files in it, each given by its path there and its text. */
+export async function makeFolder(files: Readonly<Record<string, string>> = {}): Promise<Folder> {
+  const path = await mkdtemp(join(tmpdir(), "dropwatch-test-"));
+  const folder: Folder = {
+    path,
+    file: (name) => join(path, name),
+    async write(name, text) {
+      const file = join(path, name);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, text);
+      return file;
+    },
+    remove: () => rm(path, { recursive: true, force: true }),
+  };
+  for (const [name, text] of Object.entries(files)) await folder.write(name, text);
+  return folder;
+}
