@@ -19,6 +19,8 @@ export interface Command {
   /** What stands behind the name in the help: `NAME`. */
   readonly usage: string;
   readonly doc: string;
+  /** How many words it takes beside its options; none where this is left out. */
+  readonly words?: number;
   readonly options: readonly OptionName[];
   /** Lines that can be pasted. */
   readonly examples: readonly string[];

@@ -1,7 +1,13 @@
 #!/usr/bin/env bun
 // The command line: finds the command, runs it, and turns errors into messages and exit codes.
 import process from "node:process";
-import { DropwatchError, exitCode, showPlace, unknownCommand } from "../core/error.ts";
+import {
+  DropwatchError,
+  exitCode,
+  showPlace,
+  unexpectedArgument,
+  unknownCommand,
+} from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
 import type { Command, Terminal } from "./command.ts";
 import { checkCommand } from "./commands/check.ts";
@@ -71,7 +77,11 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
   if (given.flag("version")) terminal.out(`dropwatch ${version}`);
   else if (given.flag("help")) {
     terminal.out(named ? helpOf(command) : `${overview()}\n\n${helpOf(command)}`);
-  } else return await command.run(given, terminal);
+  } else {
+    const surplus = given.words[command.words ?? 0];
+    if (surplus !== undefined) throw unexpectedArgument(command.name, surplus);
+    return await command.run(given, terminal);
+  }
   return exitCode.done;
 }
 

@@ -4,15 +4,28 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { badOption, unknownSink, unknownSource, unreadableFile } from "../core/error.ts";
-import { nearest } from "../core/nearest.ts";
+import {
+  badOption,
+  brokenConfig,
+  printable,
+  unknownSink,
+  unknownSource,
+  unreadableFile,
+} from "../core/error.ts";
 import type { Sink } from "../core/alert/sink.ts";
 import type { Source } from "../core/watch/source.ts";
 import { api, apiSymbol } from "../core/rule/api.ts";
 import { bundleFiles } from "../core/rule/bundle.ts";
-import { leastMaxKeys, mostMaxKeys, readConfig } from "../core/rule/config.ts";
+import {
+  isInterval,
+  leastMaxKeys,
+  mostMaxKeys,
+  possibleIntervals,
+  readConfig,
+} from "../core/rule/config.ts";
 import type { Config } from "../core/rule/config.ts";
 import { milliseconds } from "../core/rule/duration.ts";
+import { describeThrown } from "../core/rule/thrown.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
 import { stdoutSink } from "../plugins/sinks/stdout.ts";
@@ -28,20 +41,24 @@ export interface Setting {
   /** Milliseconds. */
   readonly interval: number;
   readonly maxKeys: number;
+  /** The folder that state is kept in. */
+  readonly state: string | undefined;
 }
 
 const defaultConfig = "dropwatch.config.ts";
 const defaultMaxKeys = 4096;
-const shortestInterval = 50;
-const longestInterval = 60_000;
+const sinkNames = ["stdout", "webhook=URL"];
 
 /** Reads the config and the options of a command. */
-export async function readSetting(given: Given, terminal: Terminal): Promise<Setting> {
+export async function readSetting(
+  given: Given,
+  terminal: Terminal,
+  defaultInterval = 1000,
+): Promise<Setting> {
   const config = await loadConfig(given.text("config"));
-  const interval = given.time("interval") ?? milliseconds(config.interval ?? "1s");
-  if (interval < shortestInterval || interval > longestInterval) {
-    throw badOption("interval", `${interval}ms`, "from 50ms to 60s");
-  }
+  const interval = given.time("interval") ??
+    (config.interval === undefined ? defaultInterval : milliseconds(config.interval));
+  if (!isInterval(interval)) throw badOption("interval", given.text("interval"), possibleIntervals);
   const rules = given.list("rules").length > 0 ? given.list("rules") : [config.rules ?? []].flat();
   const sinks = given.list("sink").length > 0 ? given.list("sink") : config.sinks ?? ["stdout"];
   return {
@@ -56,6 +73,7 @@ export async function readSetting(given: Given, terminal: Terminal): Promise<Set
     interval,
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??
       defaultMaxKeys,
+    state: given.text("state") ?? config.state,
   };
 }
 
@@ -70,7 +88,7 @@ function pickSource(source: string | Source, bpftrace: readonly string[]): Sourc
   if (typeof source !== "string") return source;
   if (source === "bpftrace") return bpftraceSource({ command: bpftrace });
   if (source.startsWith("replay:")) return replaySource({ file: source.slice("replay:".length) });
-  throw unknownSource(source, nearest(source.split(":")[0]!, ["bpftrace", "replay:FILE"]));
+  throw unknownSource(source, ["bpftrace", "replay:FILE"]);
 }
 
 function pickSink(spec: string, json: boolean, terminal: Terminal): Sink {
@@ -89,7 +107,7 @@ function pickSink(spec: string, json: boolean, terminal: Terminal): Sink {
       return webhookSink({ url: value, ...(secret === undefined ? {} : { secret }) });
     }
     default:
-      throw unknownSink(name, nearest(name, ["stdout", "webhook=URL"]));
+      throw unknownSink(name, sinkNames);
   }
 }
 
@@ -104,13 +122,20 @@ async function loadConfig(named: string | undefined): Promise<Config> {
   }
   const { bundles, errors } = await bundleFiles([file]);
   const broken = errors.get(file);
-  if (broken !== undefined) throw broken;
+  if (broken !== undefined) throw brokenConfig(broken.place ?? { file }, broken.message);
   Object.assign(globalThis, { [apiSymbol]: api });
   const folder = await mkdtemp(join(tmpdir(), "dropwatch-config-"));
   try {
     const path = join(folder, "config.mjs");
-    await writeFile(path, bundles.get(file)!.code, { mode: 0o600 });
-    const module = await import(pathToFileURL(path).href) as { default?: unknown };
+    const bundle = bundles.get(file)!;
+    await writeFile(path, bundle.code, { mode: 0o600 });
+    let module: { default?: unknown };
+    try {
+      module = await import(pathToFileURL(path).href);
+    } catch (thrown) {
+      const { message, at } = describeThrown(thrown, /config\.mjs[^:]*:\d+:\d+/);
+      throw brokenConfig(bundle.place(at), `it threw ${printable(message)}`, thrown);
+    }
     return readConfig(named ?? defaultConfig, module.default);
   } finally {
     await rm(folder, { recursive: true, force: true });

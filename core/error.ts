@@ -119,6 +119,16 @@ export function badOption(option: string, value: unknown, expected: string): Dro
   );
 }
 
+/** A command that takes no words, or one, was given more. */
+export function unexpectedArgument(command: string, argument: string): DropwatchError {
+  return new DropwatchError(
+    "UNEXPECTED_ARGUMENT",
+    `Cannot run ${command} with ${quote(argument)}: it takes no such argument; ` +
+      `dropwatch ${command} --help shows what it takes`,
+    { data: { command, argument } },
+  );
+}
+
 /**
  * A command wasn't told what to work on: rules for `watch`, `check` and `explain`, a name for
  * `reason`.
@@ -144,9 +154,14 @@ export function badConfig(
 ): DropwatchError {
   return new DropwatchError(
     "BAD_CONFIG",
-    `Cannot use ${key} = ${quote(value)} in ${file}: expected ${expected}${suggest(nearest)}`,
+    `Cannot use ${key} = ${quote(value)}: expected ${expected}${suggest(nearest)}`,
     { place: { file }, data: { key, value, expected, nearest } },
   );
+}
+
+/** A config can't be read as TypeScript, imports a file that isn't there, or threw an exception. */
+export function brokenConfig(place: Place, message: string, cause?: unknown): DropwatchError {
+  return new DropwatchError("BROKEN_CONFIG", `Cannot use the config: ${message}`, { place, cause });
 }
 
 /** The config has a key that means nothing. docs/config.md lists the keys. */
@@ -157,35 +172,44 @@ export function unknownConfigKey(
 ): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_CONFIG_KEY",
-    `Cannot use ${quote(key)} in ${file}: there is no such key${suggest(nearest)}`,
+    `Cannot use the key ${quote(key)}: there is no such key${suggest(nearest)}`,
     { place: { file }, data: { key, nearest } },
   );
+}
+
+/** What the system said of a file, without its name: the place of the error has that. */
+function readReason(cause: unknown): string {
+  const code = (cause as { code?: unknown } | null)?.code;
+  if (code === "ENOENT") return "there is no such file or folder";
+  if (code === "EACCES" || code === "EPERM") return "permission denied";
+  if (code === "EISDIR") return "it is a folder";
+  return reasonOf(cause);
 }
 
 /** A file or folder that was named isn't there, or can't be read. */
 export function unreadableFile(file: string, cause: unknown): DropwatchError {
   return new DropwatchError(
     "UNREADABLE_FILE",
-    `Cannot read ${file}: ${reasonOf(cause)}`,
+    `Cannot read it: ${readReason(cause)}`,
     { place: { file }, cause },
   );
 }
 
 /** `--sink`, or `sinks` in the config, names a sink that there isn't. */
-export function unknownSink(spec: string, nearest: readonly string[]): DropwatchError {
+export function unknownSink(spec: string, known: readonly string[]): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_SINK",
-    `Cannot use --sink ${quote(spec)}: there is no such sink${suggest(nearest)}`,
-    { data: { spec, nearest } },
+    `Cannot use the sink ${quote(spec)}: expected ${known.join(" or ")}`,
+    { data: { spec, known } },
   );
 }
 
 /** `--source`, or `source` in the config, names a source that there isn't. */
-export function unknownSource(spec: string, nearest: readonly string[]): DropwatchError {
+export function unknownSource(spec: string, known: readonly string[]): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_SOURCE",
-    `Cannot use --source ${quote(spec)}: there is no such source${suggest(nearest)}`,
-    { data: { spec, nearest } },
+    `Cannot use the source ${quote(spec)}: expected ${known.join(" or ")}`,
+    { data: { spec, known } },
   );
 }
 
@@ -213,7 +237,7 @@ export function notARule(place: Place, found: string): DropwatchError {
   );
 }
 
-/** A rule file or a config can't be read as TypeScript, or imports a file that isn't there. */
+/** A rule file can't be read as TypeScript, or imports a file that isn't there. */
 export function ruleSyntax(place: Place, message: string): DropwatchError {
   return new DropwatchError("RULE_SYNTAX", message, { place, exit: exitCode.finding });
 }
@@ -314,7 +338,8 @@ export function unavailableField(place: Place, field: string, why: string): Drop
 export function noRules(where: string): DropwatchError {
   return new DropwatchError(
     "NO_RULES",
-    `Cannot find a rule in ${where}: no file *.ts there exports one`,
+    `Cannot find a rule in ${where}: there is no *.ts or *.js that isn't a test and whose name ` +
+      `doesn't begin with _ or .`,
     { exit: exitCode.usage, data: { where } },
   );
 }
@@ -328,6 +353,24 @@ export function badDuration(text: unknown): DropwatchError {
     "BAD_DURATION",
     `Cannot read the duration ${quote(text)}: expected one like "500ms", "10s", "5m", "1h30m"`,
     { data: { text } },
+  );
+}
+
+/** The folder of `--state` is used by another dropwatch that still runs. */
+export function stateInUse(folder: string): DropwatchError {
+  return new DropwatchError(
+    "STATE_IN_USE",
+    "Cannot use the state: another dropwatch runs on it; give each its own --state",
+    { place: { file: folder } },
+  );
+}
+
+/** The folder of `--state` can't be written, or the database in it is damaged or of a later version. */
+export function badState(file: string, cause: unknown): DropwatchError {
+  return new DropwatchError(
+    "BAD_STATE",
+    `Cannot open the state: ${readReason(cause)}; where it is damaged, move it away to begin anew`,
+    { place: { file }, cause },
   );
 }
 
@@ -346,12 +389,12 @@ export function noRoot(command: string): DropwatchError {
   );
 }
 
-/** The program that is to be run as bpftrace isn't there. */
-export function noBpftrace(program: string, install: string): DropwatchError {
+/** The program that is to be run as bpftrace, or the one that is to run it, isn't there. */
+export function noBpftrace(program: string, remedy: string): DropwatchError {
   return new DropwatchError(
     "NO_BPFTRACE",
-    `Cannot find ${quote(program)}. Install it: ${install}`,
-    { exit: exitCode.source, data: { program, install } },
+    `Cannot find ${quote(program)}: ${remedy}`,
+    { exit: exitCode.source, data: { program, remedy } },
   );
 }
 

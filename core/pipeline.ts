@@ -1,16 +1,18 @@
 // The one file that joins the stages: rules → plan → source → watch → texts → sinks.
 import { fingerprint, plainSummary } from "./alert/alert.ts";
-import type { AlertMessage } from "./alert/alert.ts";
+import type { AlertData, AlertMessage } from "./alert/alert.ts";
 import { makeQueue } from "./alert/queue.ts";
 import type { Queue } from "./alert/queue.ts";
 import type { Sink } from "./alert/sink.ts";
 import { DropwatchError, reasonOf } from "./error.ts";
 import { makePlan } from "./plan/plan.ts";
 import type { Plan, PlanStyle } from "./plan/plan.ts";
+import type { CheckedRule } from "./rule/check.ts";
 import type { RuleSet } from "./rule/load.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
 import { textNames } from "./rule/rule.ts";
 import type { Source } from "./watch/source.ts";
+import type { AlertStore, SavedAlert } from "./watch/store.ts";
 import type { Tick } from "./watch/tick.ts";
 import { countsOf, makeWatch } from "./watch/watch.ts";
 import type { Transition, Watch } from "./watch/watch.ts";
@@ -38,6 +40,8 @@ export interface PipelineOptions {
   readonly maxSeries?: number;
   readonly signal: AbortSignal;
   readonly log: (message: string) => void;
+  /** Where alerts survive a restart; without it they begin anew. */
+  readonly store?: AlertStore | undefined;
   readonly onAttached?: () => void;
   /** After the watch has seen the tick. */
   readonly onTick?: (tick: Tick, watch: Watch) => void;
@@ -82,6 +86,8 @@ async function watchWith(
   const sums = { ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0, seconds: 0 };
   const say = onceEach(log);
   let texts: Promise<void> = Promise.resolve();
+  const to: Notifying = { rules, queues, fired: new Map(), log };
+  const keep = options.store && keeper(options.store, watch, to, say);
 
   const onTick = (tick: Tick): void => {
     sums.ticks++;
@@ -98,7 +104,8 @@ async function watchWith(
       );
     }
     const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
-    if (due.length > 0) texts = texts.then(() => notify(due, rules, queues, log));
+    if (due.length > 0) texts = texts.then(() => notify(due, to));
+    if (keep !== undefined) texts = texts.then(() => keep(tick.at, transitions));
     options.onTick?.(tick, watch);
   };
 
@@ -111,6 +118,7 @@ async function watchWith(
     onAttached: () => options.onAttached?.(),
     log,
   });
+  if (keep !== undefined) texts = texts.then(() => keep(Infinity, []));
   await texts;
   const totals = watch.totals();
   return {
@@ -157,71 +165,126 @@ function sayLosses(
   });
 }
 
-/** Makes the messages of alerts and hands them to every sink, in order. */
-async function notify(
-  transitions: readonly Transition[],
-  rules: RuleSet,
-  queues: readonly Queue[],
-  log: (message: string) => void,
-): Promise<void> {
-  const messages = await Promise.all(transitions.map((each) => messageOf(each, rules, log)));
-  for (const message of messages) queues.forEach((queue) => queue.push(message));
+type Annotations = Readonly<Record<string, string>>;
+
+interface Notifying {
+  readonly rules: RuleSet;
+  readonly queues: readonly Queue[];
+  /** What was sent of the alerts that fire, by fingerprint. */
+  readonly fired: Map<string, AlertData>;
+  readonly log: (message: string) => void;
 }
 
-async function messageOf(
-  transition: Transition,
-  rules: RuleSet,
-  log: (message: string) => void,
-): Promise<AlertMessage> {
+/** Makes the messages of alerts and hands them to every sink, in order. */
+async function notify(transitions: readonly Transition[], to: Notifying): Promise<void> {
+  const messages = await Promise.all(transitions.map((each) => messageOf(each, to)));
+  for (const message of messages) to.queues.forEach((queue) => queue.push(message));
+}
+
+const saveEvery = 10_000;
+
+/**
+ * Takes up the alerts of the run before, and returns what keeps those of this one: an alert that
+ * changed its state at once, the numbers of the others now and then.
+ */
+function keeper(
+  store: AlertStore,
+  watch: Watch,
+  to: Notifying,
+  say: (kind: string, message: string) => void,
+): (at: number, transitions: readonly Transition[]) => void {
+  const orphans = store.load().filter((saved) => {
+    const known = watch.restore(saved);
+    if (known && saved.sent !== undefined) to.fired.set(saved.sent.fingerprint, saved.sent);
+    return !known;
+  });
+  // Whoever was told of an alert is told of its end, also when its rule is gone.
+  const now = new Date().toISOString();
+  for (const { sent } of orphans) {
+    if (sent === undefined) continue;
+    const data = { ...sent, status: "resolved" as const, endsAt: now };
+    to.queues.forEach((queue) => queue.push({ type: "alert.resolved", timestamp: now, data }));
+  }
+  let saved = -Infinity;
+  let gone: Pick<SavedAlert, "alert" | "labels">[] = orphans;
+  return (at, transitions) => {
+    const ended = transitions.filter(({ change }) =>
+      change === "resolved" || change === "inactive"
+    );
+    gone = [...gone, ...ended.map(({ rule, labels }) => ({ alert: rule.alert, labels }))];
+    if (transitions.length === 0 && gone.length === 0 && at - saved < saveEvery) return;
+    const alerts = watch.active().map(({ rule, labels, state }): SavedAlert => ({
+      alert: rule.alert,
+      labels,
+      state,
+      sent: to.fired.get(fingerprint(labelsOf(rule, labels))),
+    }));
+    try {
+      store.save(alerts, gone);
+      gone = [];
+      saved = at;
+    } catch (thrown) {
+      say("state", `the state can't be saved, and is tried again: ${reasonOf(thrown)}`);
+    }
+  };
+}
+
+/** All labels of an alert, as they are sent. */
+function labelsOf(rule: CheckedRule, labels: Transition["labels"]): Record<string, string> {
+  return { alertname: rule.alert, severity: rule.severity, ...rule.labels, ...labels };
+}
+
+async function messageOf(transition: Transition, to: Notifying): Promise<AlertMessage> {
   const { rule, change, value, peak, total, exact, lost } = transition;
   const status = change === "firing" ? "firing" : "resolved";
-  const labels = {
-    alertname: rule.alert,
+  const labels = labelsOf(rule, transition.labels);
+  const print = fingerprint(labels);
+  // As with Prometheus, an alert that ends says what it said when it fired: "refuses 0 packets/s"
+  // would tell nobody what is over.
+  const annotations = to.fired.get(print)?.annotations ??
+    await annotate(transition, labels, to);
+  const at = new Date(transition.at).toISOString();
+  const data: AlertData = {
+    alert: rule.alert,
+    status,
     severity: rule.severity,
-    ...rule.labels,
-    ...transition.labels,
-  };
-  const facts: AlertFacts = {
+    labels,
+    annotations,
     value,
     peak,
     total,
+    startsAt: new Date(transition.since).toISOString(),
+    endsAt: status === "resolved" ? at : null,
+    fingerprint: print,
     exact,
-    labels: { ...rule.labels, ...transition.labels },
+    lost,
+    evidence: {},
   };
+  if (status === "firing") to.fired.set(print, data);
+  else to.fired.delete(print);
+  return { type: `alert.${status}`, timestamp: at, data };
+}
+
+async function annotate(
+  { rule, value, peak, total, exact, labels: own }: Transition,
+  labels: Readonly<Record<string, string>>,
+  { rules, log }: Notifying,
+): Promise<Annotations> {
+  const facts: AlertFacts = { value, peak, total, exact, labels: { ...rule.labels, ...own } };
   const annotations: { [name: string]: string } = {};
   for (const name of textNames) {
-    const text = await textOf(name, transition, facts, rules, log);
+    const text = await textOf(name, rule, facts, rules, log);
     if (text !== undefined) annotations[name] = text;
   }
   annotations.summary ??= plainSummary(rule.alert, labels);
   if (rule.runbook !== undefined) annotations.runbook = rule.runbook;
-  const at = new Date(transition.at).toISOString();
-  return {
-    type: `alert.${status}`,
-    timestamp: at,
-    data: {
-      alert: rule.alert,
-      status,
-      severity: rule.severity,
-      labels,
-      annotations,
-      value,
-      peak,
-      total,
-      startsAt: new Date(transition.since).toISOString(),
-      endsAt: status === "resolved" ? at : null,
-      fingerprint: fingerprint(labels),
-      exact,
-      lost,
-      evidence: {},
-    },
-  };
+  return annotations;
 }
 
 /** A text of a rule; where its function fails, the alert goes out with a plain one. */
 async function textOf(
   name: TextName,
-  { rule }: Transition,
+  rule: Transition["rule"],
   facts: AlertFacts,
   rules: RuleSet,
   log: (message: string) => void,

@@ -270,15 +270,16 @@ function mountTracefs() {
 }
 
 /**
- * The rules that ship, unless the arguments say what to do: a command of its own, or other rules.
+ * The rules that ship, unless the arguments say what to do, or a config may: a command of its own, or
+ * other rules.
  *
  * @param {readonly string[]} args
  */
 function withRules(args) {
   const [first = "watch"] = args;
   const command = !first.startsWith("-") && first !== "watch";
-  const given = args.some((arg) => /^(-h|--help|--version|--rules(=.*)?)$/.test(arg));
-  if (command || given) return args;
+  const given = args.some((arg) => /^(-h|--help|-V|--version|--(rules|config)(=.*)?)$/.test(arg));
+  if (command || given || existsSync("dropwatch.config.ts")) return args;
   const rules = `${relative(process.cwd(), join(root, "rules")) || "."}/`;
   return args[0] === "watch"
     ? ["watch", "--rules", rules, ...args.slice(1)]

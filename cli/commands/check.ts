@@ -1,8 +1,8 @@
 // Diagnoses rules without watching anything: each mistake with its place and what would be right.
-import { exitCode, jsonLine } from "../../core/error.ts";
+import { exitCode, jsonLine, missingArgument } from "../../core/error.ts";
 import type { DropwatchError } from "../../core/error.ts";
+import { plural } from "../../core/number.ts";
 import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
-import { missingArgument } from "../../core/error.ts";
 import type { Command } from "../command.ts";
 import { readSetting } from "../setting.ts";
 import { showError } from "./watch.ts";
@@ -11,6 +11,7 @@ export const checkCommand: Command = {
   name: "check",
   usage: "[--rules] DIR",
   doc: "find the mistakes in rules: file, line, column, value, nearest name",
+  words: Infinity,
   options: ["rules", "config", "interval", "source", "bpftrace", "json"],
   examples: ["dropwatch check rules/", "dropwatch check rules/mine.ts --json"],
   async run(given, terminal) {
@@ -31,7 +32,8 @@ export const checkCommand: Command = {
       for (const error of rules.errors) terminal.out(showError(error));
       const ok = rules.rules.length;
       terminal.log(
-        `${files.length} files: ${ok} rules are right, ${rules.errors.length} mistakes found`,
+        `${plural(files.length, "file")}: ${plural(ok, "rule")} without a mistake, ` +
+          `${plural(rules.errors.length, "mistake")} found`,
       );
     }
     return rules.errors.length === 0 ? exitCode.done : exitCode.finding;

@@ -13,6 +13,7 @@ export const explainCommand: Command = {
   name: "explain",
   usage: "[--rules] DIR",
   doc: "for each rule what runs where and why, its cost, and the bpftrace program",
+  words: Infinity,
   options: ["rules", "config", "interval", "bpftrace", "max-keys", "json"],
   examples: ["dropwatch explain rules/", "dropwatch explain rules/ --json | jq -r .data.program"],
   async run(given, terminal) {

@@ -52,6 +52,7 @@ export const reasonCommand: Command = {
   name: "reason",
   usage: "NAME",
   doc: "what a drop reason means, its usual causes, how to confirm it, what to change",
+  words: 1,
   options: ["source", "config", "bpftrace", "json"],
   examples: ["dropwatch reason SOCKET_FILTER", "dropwatch reason TCP_LISTEN_OVERFLOW"],
   async run(given, terminal) {

@@ -1,7 +1,7 @@
 // The kernel stacks at which drops happen, with their counts: to read, or to draw.
 import { badOption, exitCode, jsonLine } from "../../core/error.ts";
 import { makePlan } from "../../core/plan/plan.ts";
-import { showNumber } from "../../plugins/sinks/stdout.ts";
+import { showNumber } from "../../core/number.ts";
 import type { Command } from "../command.ts";
 import { readSetting } from "../setting.ts";
 import { speedscope } from "../speedscope.ts";

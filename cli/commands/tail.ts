@@ -7,11 +7,13 @@ import { makePlan } from "../../core/plan/plan.ts";
 import { readPredicate } from "../../core/plan/predicate.ts";
 import type { Predicate, ReasonWorld } from "../../core/plan/predicate.ts";
 import type { SourceFacts } from "../../core/watch/source.ts";
-import { showNumber } from "../../plugins/sinks/stdout.ts";
+import { showNumber } from "../../core/number.ts";
 import type { Command } from "../command.ts";
 import { readSetting } from "../setting.ts";
 
 const defaultLimit = 20;
+/** People watch: milliseconds between ticks unless they ask for others. */
+const showEvery = 250;
 
 /** The reasons asked for as a condition; none means all. */
 export function reasonPredicate(names: readonly string[], world: ReasonWorld): Predicate {
@@ -45,7 +47,7 @@ export const tailCommand: Command = {
     "dropwatch tail --json | jq .data.reason",
   ],
   async run(given, terminal) {
-    const setting = await readSetting(given, terminal);
+    const setting = await readSetting(given, terminal, showEvery);
     const facts = await setting.source.facts();
     const predicate = reasonPredicate(given.list("reason"), facts.world);
     const perTick = given.number("limit", 1, 1000) ?? defaultLimit;
@@ -133,7 +135,7 @@ function showDrop(timestamp: string, drop: Drop): string {
     drop.dev ? `dev ${of(drop.dev)}` : "",
     drop.len ? `${of(drop.len)} bytes` : "",
     drop.ownerInode ? `socket:[${of(drop.ownerInode)}]` : "",
-    `on CPU: ${of(drop.comm)} (${of(drop.pid)})`,
+    drop.comm ? `on CPU: ${of(drop.comm)} (${of(drop.pid)})` : "",
   ].filter((part) => part !== "");
   return `${timestamp.slice(11, 19)} ${of(drop.reason).padEnd(22)} ${of(drop.class).padEnd(8)} ` +
     `${of(drop.site).padEnd(28)} ${more.join("  ")}`;

@@ -1,12 +1,13 @@
 // The main job: rules over this machine's drops, alerts out, until it is told to end.
 import { showPlace } from "../../core/error.ts";
 import type { DropwatchError } from "../../core/error.ts";
-import { badOption, exitCode, jsonLine, missingArgument } from "../../core/error.ts";
+import { exitCode, jsonLine, missingArgument } from "../../core/error.ts";
 import { runPipeline } from "../../core/pipeline.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
-import { showNumber } from "../../plugins/sinks/stdout.ts";
+import { openAlertStore } from "../../core/watch/store.ts";
+import { plural, showNumber } from "../../core/number.ts";
 import type { Command, Terminal } from "../command.ts";
 import { readSetting } from "../setting.ts";
 
@@ -33,7 +34,6 @@ export const watchCommand: Command = {
     `dropwatch --rules rules/ --bpftrace "sudo -n bpftrace"`,
   ],
   async run(given, terminal) {
-    if (given.words.length > 0) throw badOption("rules", given.words.join(" "), "--rules DIR");
     const setting = await readSetting(given, terminal);
     if (setting.rules.length === 0) {
       throw missingArgument("watch", "rules: --rules DIR (or `rules` in dropwatch.config.ts)");
@@ -43,6 +43,9 @@ export const watchCommand: Command = {
     const facts = setting.source.facts();
     facts.catch(() => {}); // It is awaited below, where its error is the run's.
     const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });
+    const store = setting.state === undefined
+      ? undefined
+      : openAlertStore(setting.state, terminal.log);
     try {
       for (const error of rules.errors) terminal.log(showError(error));
       if (rules.rules.length === 0) {
@@ -60,17 +63,19 @@ export const watchCommand: Command = {
         sinks: setting.sinks,
         interval: setting.interval,
         maxKeys: setting.maxKeys,
+        store,
         signal: ending,
         log: terminal.log,
         onAttached: () =>
           terminal.log(
-            `watching ${title} with ${rules.rules.length} rules; alerts to ` +
+            `watching ${title} with ${plural(rules.rules.length, "rule")}; alerts to ` +
               `${setting.sinks.map(({ name }) => name).join(", ")}; Ctrl-C ends it`,
           ),
       });
       tellSummary(summary, given.flag("json"), terminal);
       return exitCode.done;
     } finally {
+      store?.close();
       await rules.host.close();
     }
   },
@@ -94,8 +99,8 @@ function tellSummary(summary: RunSummary, json: boolean, terminal: Terminal): vo
     [
       `watched ${showDuration(seconds * 1000)}: ${showNumber(seen)} drops seen = ` +
       `${showNumber(counted)} counted + ${showNumber(other)} other + ${showNumber(lost)} lost` +
-      (restarts > 0 ? `; bpftrace was started again ${restarts} times` : ""),
-      ...matched.map(({ alert, total }) => `  ${alert}: ${showNumber(total)} drops matched`),
+      (restarts > 0 ? `; bpftrace was started again ${plural(restarts, "time")}` : ""),
+      ...matched.map(({ alert, total }) => `  ${alert}: ${plural(total, "drop")} matched`),
     ].join("\n"),
   );
 }

@@ -28,12 +28,13 @@ export function classOfReason(name: string): DropClass {
 
 /**
  * The names of one kernel. `reasons` and `subsystems` are by number, without prefixes; `site` turns
- * an address into a function's name.
+ * an address into a function's name; `functions` are all of them, where they are known.
  */
 export function reasonWorld(
   reasons: ReadonlyMap<number, string>,
   subsystems: ReadonlyMap<number, string>,
   site: (address: bigint) => string = () => "",
+  functions?: () => ReadonlySet<string>,
 ): ReasonWorld {
   const subsystem = (id: number): string => subsystems.get(id >>> 16) ?? `subsystem${id >>> 16}`;
   const reason = (id: number): string => {
@@ -49,5 +50,5 @@ export function reasonWorld(
     classOf: (id) => classOfReason(reason(id)),
     site,
   };
-  return { reasons, subsystems, names };
+  return { reasons, subsystems, names, functions };
 }

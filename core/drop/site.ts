@@ -44,6 +44,8 @@ export interface SymbolTable {
   rangesOf(names: readonly string[]): Range[];
   /** How many functions there are; 0 where the kernel hides its addresses. */
   readonly size: number;
+  /** Their names, as {@linkcode bareFunction} makes them. */
+  names(): ReadonlySet<string>;
 }
 
 /** Reads the text of /proc/kallsyms. */
@@ -73,8 +75,10 @@ export function symbolTable(kallsyms: string): SymbolTable {
     }
     return hi;
   };
+  let bareNames: ReadonlySet<string> | undefined;
   return {
     size: sorted.length,
+    names: () => bareNames ??= new Set(names.map(bareFunction)),
     nameAt(address) {
       let at = indexOf(BigInt.asIntN(64, address));
       // Past the last function there is nothing whose end is known.

@@ -8,7 +8,7 @@ import { separator } from "./key.ts";
 import type { SeriesKey } from "./key.ts";
 import type { Plan } from "./plan.ts";
 import { fitsMasks, inRanges } from "./predicate.ts";
-import type { ReasonWorld, Test } from "./predicate.ts";
+import type { Predicate, ReasonWorld, Test } from "./predicate.ts";
 
 /** Counts drops between two ticks. */
 export interface DropCounter {
@@ -132,6 +132,16 @@ function mapWork(plan: Plan, reason: number): MapWork[] {
     const all = counts.map(({ index }) => index).join();
     return [{ map: map.id, by: map.by, sum: map.sum, counts, all }];
   });
+}
+
+/** Whether a drop meets a condition, for sources that hand over drops as samples. */
+export function dropMatcher(predicate: Predicate, world: ReasonWorld): (drop: Drop) => boolean {
+  const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
+  const checks = predicate.map((test): Check => {
+    if (fieldOf(test.field).kind !== "reason" || !("ranges" in test)) return checkOf(test);
+    return ({ reason = "" }) => inRanges(test.ranges, idOf.get(reason) ?? -1);
+  });
+  return (drop) => checks.every((check) => check(drop));
 }
 
 /** A test of a label. What a label means as a number or as bytes is remembered. */

@@ -44,6 +44,8 @@ export interface ReasonWorld {
   /** All subsystems by number. */
   readonly subsystems: ReadonlyMap<number, string>;
   readonly names: Names;
+  /** The kernel's functions, read when first asked for; undefined where they aren't known. */
+  readonly functions?: (() => ReadonlySet<string>) | undefined;
 }
 
 const largestReason = 0xffff_ffff;
@@ -83,7 +85,7 @@ function readTest(field: FieldName, value: unknown, world: ReasonWorld): Test | 
     case "bytes":
       return readBytesTest(field, value);
     case "site":
-      return readSiteTest(field, value);
+      return readSiteTest(field, value, world);
     case "stack":
       return mistake(field, value, `"stack" can be in by(), not in where()`);
   }
@@ -334,11 +336,21 @@ function addressMask(value: unknown): Mask | undefined {
   return { mask, value: bigEndian(bytes) & mask };
 }
 
-function readSiteTest(field: FieldName, value: unknown): Test | Mistake {
+function readSiteTest(field: FieldName, value: unknown, world: ReasonWorld): Test | Mistake {
   const list = listOf(value);
   const names = list?.values.filter((name) => typeof name === "string" && /^[\w.]+$/.test(name));
   if (list === undefined || names?.length !== list.values.length) {
     return mistake(field, value, "expected the name of a kernel function, a list, or { not: … }");
+  }
+  const functions = world.functions?.();
+  const stranger = names.find((name) => functions?.has(name as string) === false) as string;
+  if (stranger !== undefined) {
+    return mistake(
+      field,
+      stranger,
+      "this kernel, with the modules that are loaded, has no such function",
+      nearest(stranger, functions!),
+    );
   }
   return { field, names: names as string[], not: list.not };
 }

@@ -75,7 +75,8 @@ export function checkRule(
   context: CheckContext,
 ): { rule?: CheckedRule; errors: DropwatchError[] } {
   const errors: DropwatchError[] = [];
-  const place = (at: string, value?: unknown): Place => findValue(context, at, value);
+  const place = (at: string, value?: unknown, key?: string): Place =>
+    findValue(context, at, value, key);
   const mistake = (
     what: string,
     value: unknown,
@@ -127,11 +128,14 @@ export function checkRule(
     mistake("bad labels", labels, `expected an object such as { team: "storage" }`);
   } else {
     for (const [name, value] of Object.entries(labels)) {
-      if (typeof value !== "string") mistake(`bad label ${name}`, value, "expected a text");
+      const bad = (what: string, value: unknown, expected: string): void => {
+        errors.push(ruleMistake(place(raw.at, value, "labels"), what, value, expected));
+      };
+      if (typeof value !== "string") bad(`bad label ${name}`, value, "expected a text");
       if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
-        mistake("bad label name", name, "expected letters, digits and _");
+        bad("bad label name", name, "expected letters, digits and _");
       }
-      if (reservedLabels.includes(name)) mistake("bad label name", name, "it is set by dropwatch");
+      if (reservedLabels.includes(name)) bad("bad label name", name, "it is set by dropwatch");
     }
   }
   for (const text of textNames) {
@@ -153,7 +157,14 @@ export function checkRule(
   const by = condition === undefined ? [] : condition.by;
   for (const name of Object.keys(labels ?? {})) {
     if ((by as readonly string[]).includes(name)) {
-      mistake("bad label name", name, `"by" gives the alert this label already`);
+      errors.push(
+        ruleMistake(
+          place(raw.at, name, "labels"),
+          "bad label name",
+          name,
+          `"by" gives the alert this label already`,
+        ),
+      );
     }
   }
   const forMs = duration("for", raw.for);
@@ -192,22 +203,34 @@ function isUrl(value: unknown): boolean {
     /^https?:$/.test(new URL(value).protocol);
 }
 
-/** Where `value` stands in the source, looked for from the place of the call that holds it. */
-function findValue(context: CheckContext, at: string, value: unknown): Place {
+/** A rule is rarely longer: a value that stands farther from its call is another rule's. */
+const longestRule = 40;
+
+/**
+ * Where `value` stands in the source, looked for from the place of the call that holds it, and
+ * behind the first `key` after it where one is given.
+ */
+function findValue(context: CheckContext, at: string, value: unknown, key?: string): Place {
   const place = context.bundle.place(at);
   if (value === undefined || place.line === undefined || context.source === "") return place;
-  const lines = context.source.split("\n");
-  const wanted = typeof value === "string"
-    ? [`"${value}"`, `'${value}'`, `\`${value}\``, value]
-    : [String(value)];
-  for (let i = place.line - 1; i < Math.min(lines.length, place.line + 40); i++) {
-    const from = i === place.line - 1 ? Math.max(0, (place.column ?? 1) - 1) : 0;
-    for (const text of wanted) {
-      const column = text === "" ? -1 : lines[i]!.indexOf(text, from);
-      if (column !== -1) return { file: place.file, line: i + 1, column: column + 1 };
+  const lines = context.source.split("\n").slice(0, place.line + longestRule);
+  const find = (wanted: string, from: { line: number; column: number }) => {
+    const bare = wanted.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    const pattern = new RegExp(`(?<![\\w.$"'\`])(["'\`]?)${bare}\\1(?![\\w.$"'\`])`, "g");
+    for (let line = from.line; line < lines.length; line++) {
+      pattern.lastIndex = line === from.line ? from.column : 0;
+      const match = pattern.exec(lines[line]!);
+      if (match !== null) return { line, column: match.index };
     }
-  }
-  return place;
+    return undefined;
+  };
+  let from = { line: place.line - 1, column: Math.max(0, (place.column ?? 1) - 1) };
+  if (key !== undefined) from = find(key, from) ?? from;
+  const text = typeof value === "string" ? value : String(value);
+  const found = text === "" ? undefined : find(text, from);
+  return found === undefined
+    ? place
+    : { file: place.file, line: found.line + 1, column: found.column + 1 };
 }
 
 function checkCondition(

@@ -4,6 +4,7 @@ import { badConfig, unknownConfigKey } from "../error.ts";
 import { nearest } from "../nearest.ts";
 import type { Sink } from "../alert/sink.ts";
 import type { Source } from "../watch/source.ts";
+import { milliseconds } from "./duration.ts";
 
 /** What a config may hold; an option of the command line wins over it. */
 export interface Config {
@@ -45,13 +46,30 @@ const isSource = (value: unknown): value is Source =>
   typeof value === "object" && value !== null && "name" in value && "run" in value &&
   "facts" in value;
 
+export const possibleIntervals = `a duration from "50ms" to "60s"`;
+
+/** Whether ticks may be so many milliseconds apart. */
+export function isInterval(length: number): boolean {
+  return length >= 50 && length <= 60_000;
+}
+
+const isIntervalText = (text: string): boolean => {
+  try {
+    return isInterval(milliseconds(text));
+  } catch {
+    return false;
+  }
+};
+
 /** The maps by reason have as many: with fewer than a kernel has reasons, `seen` would be too low. */
 export const leastMaxKeys = 512;
 export const mostMaxKeys = 1_000_000;
 
 const entries = {
   rules: v.optional(v.union([v.string(), v.array(v.string())], "a folder, or a list of folders")),
-  interval: v.optional(v.string(`a duration such as "1s"`)),
+  interval: v.optional(
+    v.pipe(v.string(possibleIntervals), v.check(isIntervalText, possibleIntervals)),
+  ),
   state: v.optional(v.string("a folder")),
   sinks: v.optional(
     v.array(

@@ -4,9 +4,10 @@ import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { api, apiSymbol } from "./api.ts";
-import type { Failure, Reply, Request } from "./host_message.ts";
+import type { Reply, Request } from "./host_message.ts";
 import { ruleMark } from "./rule.ts";
 import type { Rule } from "./rule.ts";
+import { describeThrown } from "./thrown.ts";
 
 Object.assign(globalThis, { [apiSymbol]: api });
 
@@ -18,6 +19,7 @@ console.log =
     console.error;
 
 const rules = new Map<string, readonly Rule[]>();
+const ruleBundle = /rule-\d+\.mjs[^:]*:\d+:\d+/;
 
 /** Written at once: whoever kills this process must know whose code it was in. */
 function say(reply: Reply): void {
@@ -29,17 +31,6 @@ function say(reply: Reply): void {
       if ((thrown as { code?: string }).code !== "EAGAIN") throw thrown;
     }
   }
-}
-
-function failureOf(thrown: unknown): Failure {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const frame = (error.stack ?? "").split("\n").find((line) =>
-    /rule-\d+\.mjs[^:]*:\d+:\d+/.test(line)
-  );
-  return {
-    message: `${error.name}: ${error.message}`.slice(0, 2000),
-    at: /:(\d+:\d+)\)?$/.exec(frame ?? "")?.[1] ?? "",
-  };
 }
 
 function isRule(value: unknown): value is Rule {
@@ -80,7 +71,7 @@ async function answer(request: Request): Promise<void> {
   try {
     say(request.do === "load" ? await load(request) : text(request));
   } catch (thrown) {
-    say({ say: "failed", id: request.id, failure: failureOf(thrown) });
+    say({ say: "failed", id: request.id, failure: describeThrown(thrown, ruleBundle) });
   }
 }
 

@@ -1,5 +1,6 @@
-// What the main process and the rule host say to each other: a JSON object a line. Both check what
-// they get, since the host runs code of strangers.
+// What the main process and the rule host say to each other: a JSON object a line. The main process
+// checks what it gets, since the host runs code of strangers; the host is told by the main process
+// alone.
 import * as v from "valibot";
 import type { AlertFacts, RuleData, TextName } from "./rule.ts";
 

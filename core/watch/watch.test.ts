@@ -147,13 +147,24 @@ describe("a rule with `below`", () => {
 
   test("with `by` holds for each combination that has drops in the window, changed or not", () => {
     const { second } = watching([ruleOf({ by: ["dport"], below: 3, window: 3000 })]);
-    expect(shown(second([[noSocket("53"), 5], [noSocket("80"), 2]])))
+    expect(shown(second([[noSocket("53"), 5]]))).toEqual([]);
+    expect(shown(second([[noSocket("53"), 1], [noSocket("80"), 2]]))).toEqual([]);
+    expect(shown(second([[noSocket("53"), 1]])))
       .toEqual([["MadeUp", "firing", { dport: "80" }, 2]]);
-    expect(shown(second([[noSocket("53"), 1]]))).toEqual([]);
-    expect(shown(second([[noSocket("53"), 1]]))).toEqual([]);
     expect(shown(second())).toEqual([
       ["MadeUp", "firing", { dport: "53" }, 2],
     ]);
+  });
+
+  test("says nothing before its window is whole, at the start and after a gap", () => {
+    const { second } = watching([ruleOf({ below: 3, window: 3000 })]);
+    expect(shown(second())).toEqual([]);
+    expect(shown(second())).toEqual([]);
+    expect(shown(second([[filter(), 9]]))).toEqual([]);
+    expect(shown(second([], { gap: { seconds: 2, why: "killed" } }))).toEqual([]);
+    expect(shown(second())).toEqual([]);
+    expect(shown(second())).toEqual([]);
+    expect(shown(second())).toEqual([["MadeUp", "firing", {}, 0]]);
   });
 
   test("has its lowest value as the worst", () => {
@@ -345,6 +356,49 @@ describe("how sure an alert is", () => {
       },
     );
     expect(sure(whole.second([[noSocket("53"), 5]]))).toEqual([["MadeUp", false, 1]]);
+  });
+});
+
+describe("an alert that began before the counting did", () => {
+  const rules = [ruleOf({ by: ["dport", "l4"], above: 5, window: 3000 })];
+  const earlier = {
+    alert: "MadeUp",
+    labels: { l4: "UDP", dport: "53" },
+    state: { state: "firing", since: -9000, held: -2000, value: 9, peak: 12, total: 40 },
+  } as const;
+
+  test("goes on until the window is whole, and then is resolved with what is known of it", () => {
+    const { second, watch } = watching(rules);
+    expect(watch.restore(earlier)).toBe(true);
+    second([[noSocket("53"), 2]]);
+    expect(shown(second())).toEqual([]);
+    expect(watch.active()).toMatchObject([{ labels: { dport: "53", l4: "UDP" } }]);
+    expect(second()).toMatchObject([{ change: "resolved", peak: 12, total: 42, since: -9000 }]);
+  });
+
+  test("does not fire anew when its condition holds again", () => {
+    const { second, watch } = watching(rules);
+    watch.restore(earlier);
+    expect(shown(second([[noSocket("53"), 20]]))).toEqual([]);
+    expect(watch.active()).toMatchObject([{ state: { peak: 20, total: 60 } }]);
+  });
+
+  test("goes on over a gap in the counting", () => {
+    const { second, quiet } = watching(rules);
+    expect(shown(second([[noSocket("53"), 6]]))).toEqual([
+      ["MadeUp", "firing", { dport: "53", l4: "UDP" }, 6],
+    ]);
+    second([], { gap: { seconds: 9, why: "killed" } });
+    expect(shown(quiet(2))).toEqual([]);
+    expect(shown(quiet(1))).toEqual([["MadeUp", "resolved", { dport: "53", l4: "UDP" }, 0]]);
+  });
+
+  test("is nobody's where its rule is gone, or counts by other fields now", () => {
+    const { watch } = watching(rules);
+    expect(watch.restore({ ...earlier, alert: "Other" })).toBe(false);
+    expect(watch.restore({ ...earlier, labels: { dport: "53" } })).toBe(false);
+    expect(watch.restore({ ...earlier, labels: { dport: "53", sport: "UDP" } })).toBe(false);
+    expect(watch.active()).toEqual([]);
   });
 });
 

@@ -35,9 +35,18 @@ export interface ActiveAlert {
   readonly state: Readonly<AlertState>;
 }
 
+/** An alert of an earlier run. */
+export interface EarlierAlert {
+  readonly alert: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly state: Readonly<AlertState>;
+}
+
 export interface Watch {
   tick(tick: Tick): Transition[];
   active(): ActiveAlert[];
+  /** Takes up an alert of an earlier run; false where no rule makes such alerts any more. */
+  restore(earlier: EarlierAlert): boolean;
   /** Drops that matched each rule, in the rules' order. */
   totals(): readonly number[];
   /** Series that are in windows now. */
@@ -149,6 +158,7 @@ export function makeWatch(options: WatchOptions): Watch {
     };
   });
   let refused = 0;
+  let begun = false;
   const countTotals = new Float64Array(plan.counts.length);
 
   const feed = (tick: Tick): void => {
@@ -167,6 +177,9 @@ export function makeWatch(options: WatchOptions): Watch {
       }
     }
     const gap = tick.gap !== undefined;
+    // What came before the first tick, or in a gap, nobody has counted.
+    const from = gap ? tick.at : begun ? undefined : tick.at - 1000 * tick.seconds;
+    begun = true;
     // What no map has lost was lost before it could be told where it belongs.
     const lost = Math.max(0, tick.lost - tick.maps.reduce((sum, map) => sum + map.lost, 0));
     for (const each of windows.values()) {
@@ -174,6 +187,7 @@ export function makeWatch(options: WatchOptions): Watch {
       const map = place.at === "map" ? tick.maps[place.map] : undefined;
       const missing = (map?.other ?? 0) + (map?.lost ?? 0) + lost;
       each.changed = each.window.advance(tick.at, missing, missing === 0 && !gap);
+      if (from !== undefined) each.window.interrupt(from);
     }
   };
 
@@ -189,6 +203,10 @@ export function makeWatch(options: WatchOptions): Watch {
     } else for (const series of each.leading.changed) texts.add(series.text);
     const { is, threshold, recovery } = rule.condition;
     const worse = is === "above" ? Math.max : Math.min;
+    const whole = each.windows.every(({ window }) => window.isWhole(tick.at));
+    // A window that isn't whole holds too few drops: that it is below a threshold says nothing.
+    if (!whole && is === "below") return;
+    const since = Math.max(...each.windows.map(({ window }) => window.since));
     for (const text of texts) {
       const value = each.value(text);
       const before = each.alerts.get(text);
@@ -200,6 +218,14 @@ export function makeWatch(options: WatchOptions): Watch {
       const fresh = series === undefined ? 0 : each.leading.window.fresh(series);
       // An alert begins with the drops of its window: they are what made it begin.
       const drops = before === undefined ? series?.count ?? 0 : fresh;
+      // What began before the counting did is not over because little has been counted so far.
+      if (
+        !whole && before !== undefined && before.since < since && !holds(before.state === "firing")
+      ) {
+        before.value = value;
+        before.total += drops;
+        continue;
+      }
       const { after, change } = step(before, tick.at, value, drops, holds, {
         for: rule.for,
         keepFiringFor: rule.keepFiringFor,
@@ -240,6 +266,18 @@ export function makeWatch(options: WatchOptions): Watch {
           state,
         }))
       ),
+    restore({ alert, labels, state }) {
+      const each = watched.find(({ rule }) => rule.alert === alert);
+      const names = Object.keys(labels);
+      if (
+        each === undefined || names.length !== each.rule.by.length ||
+        !each.rule.by.every((field) => names.includes(field))
+      ) return false;
+      const values: string[] = [];
+      each.order.forEach((at, i) => values[at] = labels[each.rule.by[i]!]!);
+      each.alerts.set(values.join(separator), { ...state });
+      return true;
+    },
     totals: () => watched.map(({ total }) => total),
     get size() {
       return [...windows.values()].reduce((size, { window }) => size + window.size, 0);

@@ -30,6 +30,7 @@ export class Window {
   readonly #slots: Slot[] = [];
   #open: { series: Series; n: number; sum: number }[] = [];
   #refused = 0;
+  #since = Infinity;
 
   /** `length` and `interval` (between ticks) in milliseconds; at most `limit` series at a time. */
   constructor(length: number, interval: number, limit: number) {
@@ -82,6 +83,21 @@ export class Window {
     for (const series of changed) if (series.count === 0) this.#series.delete(series.text);
     this.#tick++;
     return changed;
+  }
+
+  /** What came before was not counted: the window is not whole until its length has passed. */
+  interrupt(at: number): void {
+    this.#since = at;
+  }
+
+  /** Since when every drop was counted, in milliseconds since 1970. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** Whether every drop of the window that ends at `at` was counted. */
+  isWhole(at: number): boolean {
+    return at - this.#since >= this.length - this.#grace;
   }
 
   /** How many drops a series got with the tick that was ended last. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { stripVTControlCharacters } from "node:util";
 import { alertOf, hostileNames, rawControl } from "../../test/alert.ts";
 import { sinkContract } from "../../test/contract/sink.ts";
-import { showAlert, showNumber, stdoutSink } from "./stdout.ts";
+import { showAlert, stdoutSink } from "./stdout.ts";
 
 const setUp = (json: boolean) => () => {
   const written: string[] = [];
@@ -83,9 +83,4 @@ describe("an alert for people", () => {
       expect(showAlert(alertOf({ labels: { comm } }), true).split("\x1b")).toHaveLength(plain);
     }
   });
-});
-
-test("a number is grouped, and has few digits behind the point, fewer where it is large", () => {
-  expect([0, 0.12345, 9.8765, 12.345, 1234567.89, -1234].map(showNumber))
-    .toEqual(["0", "0.123", "9.877", "12.3", "1,234,567.9", "-1,234"]);
 });

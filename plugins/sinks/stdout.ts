@@ -3,6 +3,7 @@ import { styleText } from "node:util";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import type { Sink } from "../../core/alert/sink.ts";
 import { jsonLine, printable } from "../../core/error.ts";
+import { showNumber } from "../../core/number.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 
 export interface StdoutOptions {
@@ -60,9 +61,4 @@ export function showAlert(message: AlertMessage, colour: boolean): string {
     if (text !== undefined && firing) lines.push(`         ${printable(text)}`);
   }
   return lines.join("\n");
-}
-
-/** A number for people: 1234567 → 1,234,567; fractions with up to three digits. */
-export function showNumber(n: number): string {
-  return n.toLocaleString("en-US", { maximumFractionDigits: Math.abs(n) < 10 ? 3 : 1 });
 }

@@ -12,7 +12,7 @@ import type { Drop, FieldName } from "../../core/drop/field.ts";
 import { reasonWorld } from "../../core/drop/reason.ts";
 import { badCapture, unreadableFile } from "../../core/error.ts";
 import type { DropwatchError } from "../../core/error.ts";
-import { dropCounter } from "../../core/plan/label.ts";
+import { dropCounter, dropMatcher } from "../../core/plan/label.ts";
 import type { ReasonWorld } from "../../core/plan/predicate.ts";
 import type { Source, SourceFacts } from "../../core/watch/source.ts";
 import { tally } from "../../core/watch/tick.ts";
@@ -57,6 +57,9 @@ export function replaySource(options: ReplayOptions): Source {
       const { head, lines, close } = await openCapture(file);
       const world = worldOf(head);
       const counter = dropCounter(run.plan, world);
+      const sampling = run.plan.samples;
+      const sampled = sampling && dropMatcher(sampling.predicate, world);
+      let samples: Drop[] = [];
       let end: number | undefined;
       let unreadable = 0;
       const tick = (at: number): void => {
@@ -67,10 +70,11 @@ export function replaySource(options: ReplayOptions): Source {
           ...tally(seen, maps, 0),
           reasons,
           maps,
-          samples: [],
+          samples,
           unreadable,
         });
         unreadable = 0;
+        samples = [];
       };
       run.onAttached();
       const readLine = lineReader(head);
@@ -93,6 +97,9 @@ export function replaySource(options: ReplayOptions): Source {
         for (; read.at >= end; end += run.interval) tick(end);
         derive(drop, world);
         counter.add(drop as Drop, read.n);
+        if (sampled !== undefined && samples.length < sampling!.perTick && sampled(drop)) {
+          samples.push({ ...drop });
+        }
       }
       if (end !== undefined) tick(end);
       close();

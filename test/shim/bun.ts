@@ -158,8 +158,8 @@ type AddRows<Arguments extends readonly unknown[]> = (
 ) => void;
 
 interface Each {
-  <Row extends Readonly<[unknown, ...unknown[]]>>(table: readonly Row[]): AddRows<Row>;
-  <Row extends readonly unknown[]>(table: readonly Row[]): AddRows<Row>;
+  <Row extends Readonly<[unknown, ...unknown[]]>>(table: readonly Row[]): AddRows<[...Row]>;
+  <Row extends readonly unknown[]>(table: readonly Row[]): AddRows<[...Row]>;
   <const Row>(table: readonly Row[]): AddRows<[Row]>;
 }
 

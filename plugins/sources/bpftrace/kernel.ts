@@ -1,11 +1,15 @@
 // What the running kernel offers: the tracepoint's fields, the names of reasons and subsystems, the
 // types. Reads files only; nothing is attached.
-import { readdir, readFile } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
+import { open, readdir, readFile } from "node:fs/promises";
 import { release } from "node:os";
 import { noReasonField, noTracepoint } from "../../../core/error.ts";
 import { readMembers } from "../../../core/drop/fragment.ts";
 import type { KernelFacts } from "../../../core/drop/fragment.ts";
 import { bareReason } from "../../../core/drop/reason.ts";
+import { symbolTable } from "../../../core/drop/site.ts";
+import type { SymbolTable } from "../../../core/drop/site.ts";
 import { enumValues, findMembers, parseBtf } from "./btf.ts";
 import type { Btf } from "./btf.ts";
 
@@ -13,7 +17,11 @@ export interface Kernel extends KernelFacts {
   /** By number, without prefixes. */
   readonly reasons: ReadonlyMap<number, string>;
   readonly subsystems: ReadonlyMap<number, string>;
+  /** Whether /proc/kallsyms shows zeros instead of addresses, as it does to all but root. */
+  readonly hidesAddresses: boolean;
 }
+
+const kallsyms = "/proc/kallsyms";
 
 const tracefs = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 const btfFolder = "/sys/kernel/btf";
@@ -58,7 +66,28 @@ export async function readKernel(): Promise<Kernel> {
     members: btf === undefined ? new Map() : findMembers(btf, readMembers),
     reasons,
     subsystems,
+    hidesAddresses: await hidesAddresses(),
   };
+}
+
+/** The kernel's functions. Synchronous: it is read at most once, and only where it is needed. */
+export function readSymbols(): SymbolTable {
+  return symbolTable(readFileSync(kallsyms, "utf8"));
+}
+
+/** The first lines tell: the address of a function is never zero. */
+async function hidesAddresses(): Promise<boolean> {
+  try {
+    const file = await open(kallsyms);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(4096), 0, 4096, 0);
+      return !/^0*[1-9a-f][0-9a-f]* [tT] /m.test(buffer.toString("latin1", 0, bytesRead));
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return true; // A kernel without CONFIG_KALLSYMS, or a container that hides the file.
+  }
 }
 
 /** The tracepoint's format file; undefined where it can't be read (only root can). */

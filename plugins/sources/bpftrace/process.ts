@@ -66,6 +66,20 @@ export function runBpftrace(
     return error === undefined ? how : { ...how, error };
   })();
   let stopping = false;
+  let forbidden = false;
+  const signal = (name: "SIGINT" | "SIGKILL"): void => {
+    if (child.pid === undefined || child.exitCode !== null || forbidden) return;
+    try {
+      process.kill(child.pid, name);
+    } catch (thrown) {
+      if ((thrown as { code?: string }).code !== "EPERM") return; // It is gone already.
+      // A wrapper that became root: what we may not signal ends when nobody reads what it prints.
+      complaints.push(`may not send ${name} to ${file}: the counts since the last tick are lost`);
+      forbidden = true;
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }
+  };
   return {
     complaints,
     get pid() {
@@ -75,11 +89,11 @@ export function runBpftrace(
     stop() {
       if (stopping) return;
       stopping = true;
-      child.kill("SIGINT");
+      signal("SIGINT");
       for (let after = againAfter; after < patience; after += againAfter) {
-        timers.push(setTimeout(() => child.kill("SIGINT"), after));
+        timers.push(setTimeout(() => signal("SIGINT"), after));
       }
-      timers.push(setTimeout(() => child.kill("SIGKILL"), patience));
+      timers.push(setTimeout(() => signal("SIGKILL"), patience));
     },
   };
 }

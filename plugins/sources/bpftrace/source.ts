@@ -1,18 +1,22 @@
 // The kernel as a source: one bpftrace, watched over. When it dies it is started again, the time
 // in which nobody counted is said, and what it had counted stays.
-import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fieldOf } from "../../../core/drop/field.ts";
 import { unavailable } from "../../../core/drop/fragment.ts";
 import { reasonWorld } from "../../../core/drop/reason.ts";
-import { symbolTable } from "../../../core/drop/site.ts";
 import type { SymbolTable } from "../../../core/drop/site.ts";
-import { bpftraceFailed, noBpftrace, noRoot, programRefused } from "../../../core/error.ts";
+import {
+  bpftraceFailed,
+  noBpftrace,
+  noRoot,
+  printable,
+  programRefused,
+} from "../../../core/error.ts";
 import type { DropwatchError } from "../../../core/error.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts, SourceRun } from "../../../core/watch/source.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
-import { readKernel } from "./kernel.ts";
+import { readKernel, readSymbols } from "./kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import { installCommand } from "./install.ts";
 import { outputReader } from "./output.ts";
@@ -43,8 +47,10 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   let kernel: Kernel | undefined;
   let symbols: SymbolTable | undefined;
   const load = async (): Promise<Kernel> => kernel ??= await (options.readKernel ?? readKernel)();
+  // Only plans and rules that ask for a site pay for this.
+  const functions = (): SymbolTable => symbols ??= readSymbols();
   const write = async (plan: Plan, interval: number): Promise<Program> => {
-    if (usesSite(plan)) symbols ??= symbolTable(await readFile("/proc/kallsyms", "utf8"));
+    if (usesSite(plan)) functions();
     return writeProgram(plan, {
       kernel: await load(),
       interval,
@@ -60,11 +66,14 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
           known.reasons,
           known.subsystems,
           (address) => symbols?.nameAt(address) ?? "",
+          () => functions().names(),
         ),
         title: `Linux ${known.release}`,
         unavailable: (field) =>
-          fieldOf(field).uses.map((fragment) => unavailable(fragment, known))
-            .find((why) => why !== undefined),
+          field === "site" && known.hidesAddresses
+            ? "only root may read the kernel's addresses in /proc/kallsyms: run dropwatch as root"
+            : fieldOf(field).uses.map((fragment) => unavailable(fragment, known))
+              .find((why) => why !== undefined),
       };
     },
     async run(run) {
@@ -103,7 +112,10 @@ async function superviseBpftrace(
         downSince = undefined;
       },
     });
-    if (run.signal.aborted) return;
+    if (run.signal.aborted) {
+      for (const complaint of outcome.complaints) run.log(`bpftrace: ${printable(complaint)}`);
+      return;
+    }
     if (!attachedOnce) throw cannotStart(command, outcome);
     why = describeEnd(outcome);
     downSince ??= Date.now();
@@ -179,7 +191,11 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
   const output = outcome.complaints.join("\n");
   const code = (outcome.error as { code?: string } | undefined)?.code;
   if (code === "ENOENT" || /command not found|No such file or directory: .?bpftrace/.test(output)) {
-    return noBpftrace(file, installCommand());
+    // Of `sudo -n bpftrace` either can be missing.
+    const wrapper = code === "ENOENT" && !/bpftrace$/.test(file);
+    return wrapper
+      ? noBpftrace(file, `it is the command of --bpftrace: install it, or name another`)
+      : noBpftrace(file === "bpftrace" ? file : "bpftrace", `install it: ${installCommand()}`);
   }
   const isRoot = process.getuid?.() === 0;
   if (

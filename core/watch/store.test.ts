@@ -1,0 +1,82 @@
+// The alerts that survive a restart: kept at once, read back as they were, for one process alone.
+import { stat } from "node:fs/promises";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { alertOf } from "../../test/alert.ts";
+import { makeFolder } from "../../test/folder.ts";
+import type { Folder } from "../../test/folder.ts";
+import { openAlertStore } from "./store.ts";
+import type { SavedAlert } from "./store.ts";
+
+let folder: Folder;
+beforeEach(async () => {
+  folder = await makeFolder();
+});
+afterEach(() => folder.remove());
+
+const state = { state: "firing", since: 1, held: 2, value: 3, peak: 4, total: 5 } as const;
+const firing: SavedAlert = {
+  alert: "A",
+  labels: { comm: "\u0000\n'\"; DROP TABLE alert; --", dev: "" },
+  state,
+  sent: alertOf().data,
+};
+const pending: SavedAlert = { alert: "B", labels: {}, state: { ...state, state: "pending" } };
+const silent = (message: string): void => expect(message).toBe("");
+
+describe("the store", () => {
+  test("gives back after a kill what was saved, and nothing that is gone", () => {
+    const first = openAlertStore(folder.path, silent);
+    first.save([firing, pending], []);
+    first.save([{ ...pending, state: { ...pending.state, total: 9 } }], []);
+    first.close();
+    const second = openAlertStore(folder.path, silent);
+    const found = second.load().sort((a, b) => a.alert < b.alert ? -1 : 1);
+    expect(found).toEqual([firing, {
+      ...pending,
+      state: { ...pending.state, total: 9 },
+      sent: undefined,
+    }]);
+    // The order of labels doesn't matter.
+    second.save([], [{ alert: "A", labels: { dev: "", comm: firing.labels["comm"]! } }]);
+    expect(second.load().map(({ alert }) => alert)).toEqual(["B"]);
+    second.close();
+  });
+
+  test("makes the folder, for its user alone", async () => {
+    const path = folder.file("deep/er");
+    openAlertStore(path, silent).close();
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+  });
+
+  test("is one process's at a time, and says so to the other", () => {
+    const first = openAlertStore(folder.path, silent);
+    expect(() => openAlertStore(folder.path, silent)).toThrow("another dropwatch runs on it");
+    first.save([pending], []);
+    first.close();
+    openAlertStore(folder.path, silent).close();
+  });
+
+  test("says what to do where its file is no database, or a later version's", async () => {
+    const file = folder.file("dropwatch.sqlite");
+    await folder.write("dropwatch.sqlite", "nonsense ".repeat(1000));
+    expect(() => openAlertStore(folder.path, silent)).toThrow("move it away");
+    await folder.write("dropwatch.sqlite", "");
+    const later = new DatabaseSync(file);
+    later.exec("PRAGMA user_version = 99");
+    later.close();
+    expect(() => openAlertStore(folder.path, silent)).toThrow("later dropwatch (version 99)");
+  });
+
+  test("leaves out a row that can't be read, and says it", () => {
+    openAlertStore(folder.path, silent).close();
+    const database = new DatabaseSync(folder.file("dropwatch.sqlite"));
+    database.exec("INSERT INTO alert VALUES ('A', '[]', '{\"state\":\"odd\"}', NULL)");
+    database.close();
+    const said: string[] = [];
+    const store = openAlertStore(folder.path, (message) => void said.push(message));
+    expect(store.load()).toEqual([]);
+    expect(said).toHaveLength(1);
+    store.close();
+  });
+});

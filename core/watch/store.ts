@@ -1,0 +1,125 @@
+// What survives a restart and a kill -9: the alerts that are pending or firing, in SQLite under
+// --state. Windows don't: until a window is whole again, what fired keeps firing (watch.ts).
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import * as v from "valibot";
+import { badState, reasonOf, stateInUse } from "../error.ts";
+import type { AlertData } from "../alert/alert.ts";
+import type { AlertState } from "./state.ts";
+
+/** An alert as it is kept. */
+export interface SavedAlert {
+  /** The rule's name. */
+  readonly alert: string;
+  /** The fields of `by` with their values. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly state: Readonly<AlertState>;
+  /** What was sent when it fired; absent while it is pending. */
+  readonly sent?: AlertData | undefined;
+}
+
+export interface AlertStore {
+  /** The alerts of the run before; a row that can't be read is left out and said. */
+  load(): SavedAlert[];
+  /** Keeps alerts, and forgets others, at once or not at all. */
+  save(alerts: Iterable<SavedAlert>, gone: Iterable<Pick<SavedAlert, "alert" | "labels">>): void;
+  close(): void;
+}
+
+const schemaVersion = 1;
+const schema = `
+  CREATE TABLE IF NOT EXISTS alert (
+    alert TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    state TEXT NOT NULL,
+    sent TEXT,
+    PRIMARY KEY (alert, labels)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+const Labels = v.record(v.string(), v.string());
+const State = v.object({
+  state: v.picklist(["pending", "firing"]),
+  since: v.number(),
+  held: v.number(),
+  value: v.number(),
+  peak: v.number(),
+  total: v.number(),
+});
+/** Written by us: that it is an alert's data at all is enough. */
+const Sent = v.custom<AlertData>((value) =>
+  v.is(v.object({ alert: v.string(), fingerprint: v.string(), labels: Labels }), value)
+);
+
+/**
+ * Opens the folder of `--state`, and makes it where it isn't there. It is locked: two processes can't
+ * keep their alerts in the same place.
+ *
+ * @throws DropwatchError BAD_STATE, STATE_IN_USE.
+ */
+export function openAlertStore(folder: string, log: (message: string) => void): AlertStore {
+  const file = join(folder, "dropwatch.sqlite");
+  let database: DatabaseSync | undefined;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    database = new DatabaseSync(file);
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;");
+    database.exec("PRAGMA synchronous = NORMAL; BEGIN EXCLUSIVE;");
+    const found = database.prepare("PRAGMA user_version").get()!["user_version"] as number;
+    if (found > schemaVersion) throw new Error(`it is of a later dropwatch (version ${found})`);
+    database.exec(schema);
+    database.exec(`PRAGMA user_version = ${schemaVersion}; COMMIT;`);
+  } catch (thrown) {
+    database?.close();
+    throw /locked|busy/i.test(reasonOf(thrown)) ? stateInUse(folder) : badState(file, thrown);
+  }
+  const db = database;
+  const put = db.prepare("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?)");
+  const drop = db.prepare("DELETE FROM alert WHERE alert = ? AND labels = ?");
+  return {
+    load() {
+      const alerts: SavedAlert[] = [];
+      for (const row of db.prepare("SELECT * FROM alert").all() as Record<string, unknown>[]) {
+        const saved = readRow(row);
+        if (saved === undefined) log(`${file}: an alert can't be read, and is left out`);
+        else alerts.push(saved);
+      }
+      return alerts;
+    },
+    save(alerts, gone) {
+      db.exec("BEGIN");
+      try {
+        for (const { alert, labels } of gone) drop.run(alert, keyOf(labels));
+        for (const { alert, labels, state, sent } of alerts) {
+          const data = sent === undefined ? null : JSON.stringify(sent);
+          put.run(alert, keyOf(labels), JSON.stringify(state), data);
+        }
+        db.exec("COMMIT");
+      } catch (thrown) {
+        db.exec("ROLLBACK");
+        throw thrown;
+      }
+    },
+    close: () => db.close(),
+  };
+}
+
+/** Equal for equal labels, whatever their order. */
+function keyOf(labels: Readonly<Record<string, string>>): string {
+  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+function readRow(row: Record<string, unknown>): SavedAlert | undefined {
+  try {
+    const { alert, labels, state, sent } = row as Record<string, string | null>;
+    return {
+      alert: alert!,
+      labels: v.parse(Labels, Object.fromEntries(JSON.parse(labels!))),
+      state: v.parse(State, JSON.parse(state!)),
+      sent: sent === null ? undefined : v.parse(Sent, JSON.parse(sent!)),
+    };
+  } catch {
+    return undefined; // The caller says so.
+  }
+}
