@@ -3,6 +3,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { badOption, unknownOption } from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
 import { milliseconds } from "../core/rule/duration.ts";
+import { sinkUsages } from "../plugins/sinks/registry.ts";
 
 interface Option {
   /** What the help shows for its value; a switch has none. */
@@ -16,7 +17,11 @@ interface Option {
 export const options = {
   rules: { value: "DIR", doc: "folder or file with rules (several times for more)", many: true },
   config: { value: "FILE", doc: "config file (default: dropwatch.config.ts, if there is one)" },
-  sink: { value: "SINK", doc: "where alerts go: stdout, webhook=URL (several times)", many: true },
+  sink: {
+    value: "SINK",
+    doc: `where alerts go: ${sinkUsages.join(", ")} (several times)`,
+    many: true,
+  },
   interval: { value: "TIME", doc: "time between ticks (default: 1s)" },
   state: { value: "DIR", doc: "folder that state is kept in" },
   duration: { value: "TIME", doc: "end after this time" },

@@ -8,13 +8,13 @@ import {
   badOption,
   brokenConfig,
   printable,
-  unknownSink,
   unknownSource,
   unreadableFile,
 } from "../core/error.ts";
 import type { Sink } from "../core/alert/sink.ts";
 import type { Source } from "../core/watch/source.ts";
-import { api, apiSymbol } from "../core/rule/api.ts";
+import { api } from "../core/rule/api.ts";
+import { apiSymbol } from "../core/rule/rule_api.ts";
 import { bundleFiles } from "../core/rule/bundle.ts";
 import {
   isInterval,
@@ -28,8 +28,7 @@ import { milliseconds } from "../core/rule/duration.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
-import { stdoutSink } from "../plugins/sinks/stdout.ts";
-import { webhookSink } from "../plugins/sinks/webhook.ts";
+import { makeSink } from "../plugins/sinks/registry.ts";
 import type { Terminal } from "./command.ts";
 import type { Given } from "./option.ts";
 
@@ -47,7 +46,6 @@ export interface Setting {
 
 const defaultConfig = "dropwatch.config.ts";
 const defaultMaxKeys = 4096;
-const sinkNames = ["stdout", "webhook=URL"];
 
 /** Reads the config and the options of a command. */
 export async function readSetting(
@@ -61,15 +59,19 @@ export async function readSetting(
   if (!isInterval(interval)) throw badOption("interval", given.text("interval"), possibleIntervals);
   const rules = given.list("rules").length > 0 ? given.list("rules") : [config.rules ?? []].flat();
   const sinks = given.list("sink").length > 0 ? given.list("sink") : config.sinks ?? ["stdout"];
+  const context = {
+    json: given.flag("json"),
+    colour: terminal.colour,
+    out: terminal.out,
+    env: process.env,
+  };
   return {
     rules,
     source: pickSource(
       given.text("source") ?? config.source ?? "bpftrace",
       bpftraceCommand(given, config),
     ),
-    sinks: sinks.map((sink) =>
-      typeof sink === "string" ? pickSink(sink, given.flag("json"), terminal) : sink
-    ),
+    sinks: sinks.map((sink) => typeof sink === "string" ? makeSink(sink, context) : sink),
     interval,
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??
       defaultMaxKeys,
@@ -89,26 +91,6 @@ function pickSource(source: string | Source, bpftrace: readonly string[]): Sourc
   if (source === "bpftrace") return bpftraceSource({ command: bpftrace });
   if (source.startsWith("replay:")) return replaySource({ file: source.slice("replay:".length) });
   throw unknownSource(source, ["bpftrace", "replay:FILE"]);
-}
-
-function pickSink(spec: string, json: boolean, terminal: Terminal): Sink {
-  const at = spec.indexOf("=");
-  const name = at === -1 ? spec : spec.slice(0, at);
-  const value = at === -1 ? "" : spec.slice(at + 1);
-  switch (name) {
-    case "stdout":
-      return stdoutSink({
-        json,
-        colour: terminal.colour,
-        write: (text) => terminal.out(text.replace(/\n$/, "")),
-      });
-    case "webhook": {
-      const secret = process.env.DROPWATCH_WEBHOOK_SECRET;
-      return webhookSink({ url: value, ...(secret === undefined ? {} : { secret }) });
-    }
-    default:
-      throw unknownSink(name, sinkNames);
-  }
 }
 
 /** Runs a config file: it is the operator's own code, with the operator's rights. */

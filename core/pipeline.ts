@@ -12,7 +12,7 @@ import type { RuleSet } from "./rule/load.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
 import { textNames } from "./rule/rule.ts";
 import type { Source } from "./watch/source.ts";
-import type { AlertStore, SavedAlert } from "./watch/store.ts";
+import type { AlertStore, SavedAlert } from "./store.ts";
 import type { Tick } from "./watch/tick.ts";
 import { countsOf, makeWatch } from "./watch/watch.ts";
 import type { Transition, Watch } from "./watch/watch.ts";

@@ -6,7 +6,7 @@ import { runPipeline } from "../../core/pipeline.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
-import { openAlertStore } from "../../core/watch/store.ts";
+import { openAlertStore } from "../../core/store.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import type { Command, Terminal } from "../command.ts";
 import { readSetting } from "../setting.ts";

@@ -1,21 +1,23 @@
 // What `import … from "dropwatch"` gives a rule or a config. A bundle doesn't hold a copy of it: it
 // reads the one that its process put under a global symbol, so that a rule made there is known here.
-import { drops } from "./query.ts";
-import { rule } from "./rule.ts";
-import { defineConfig } from "./config.ts";
 import { defineSink, DeliveryError } from "../alert/sink.ts";
+import { reasonWorld } from "../drop/reason.ts";
+import { dropCounter } from "../plan/label.ts";
 import { defineSource } from "../watch/source.ts";
+import { tally } from "../watch/tick.ts";
+import { defineConfig } from "./config.ts";
+import { ruleApi } from "./rule_api.ts";
 
-export const apiSymbol: symbol = Symbol.for("dropwatch.api");
-
-/** All values that mod.ts exports for rules and configs. */
+/** All values that mod.ts exports. */
 export const api = {
-  drops: drops as typeof drops,
-  rule: rule as typeof rule,
+  ...ruleApi,
   defineConfig: defineConfig as typeof defineConfig,
   defineSink: defineSink as typeof defineSink,
   defineSource: defineSource as typeof defineSource,
   DeliveryError: DeliveryError as typeof DeliveryError,
+  dropCounter: dropCounter as typeof dropCounter,
+  reasonWorld: reasonWorld as typeof reasonWorld,
+  tally: tally as typeof tally,
 };
 
 /** A module that re-exports the process's api, as JavaScript. */

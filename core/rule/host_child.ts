@@ -3,13 +3,13 @@
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
-import { api, apiSymbol } from "./api.ts";
+import { apiSymbol, ruleApi } from "./rule_api.ts";
 import type { Reply, Request } from "./host_message.ts";
 import { ruleMark } from "./rule.ts";
 import type { Rule } from "./rule.ts";
 import { describeThrown } from "./thrown.ts";
 
-Object.assign(globalThis, { [apiSymbol]: api });
+Object.assign(globalThis, { [apiSymbol]: ruleApi });
 
 // What a rule prints is for its author: stdout belongs to the replies.
 console.log =

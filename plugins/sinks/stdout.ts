@@ -2,9 +2,10 @@
 import { styleText } from "node:util";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import type { Sink } from "../../core/alert/sink.ts";
-import { jsonLine, printable } from "../../core/error.ts";
+import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { showNumber } from "../../core/number.ts";
 import { showDuration } from "../../core/rule/duration.ts";
+import type { SinkKind } from "./registry.ts";
 
 export interface StdoutOptions {
   /** An object a line, and nothing else. */
@@ -27,6 +28,15 @@ export function stdoutSink(options: StdoutOptions = {}): Sink {
     },
   };
 }
+
+/** `--sink stdout`. */
+export const stdout: SinkKind = {
+  name: "stdout",
+  make(value, { json, colour, out }) {
+    if (value !== "") throw badSinkOption("stdout", "it takes no value");
+    return stdoutSink({ json, colour, write: (text) => out(text.replace(/\n$/, "")) });
+  },
+};
 
 /** An alert for a terminal: what, how bad, since when, and the numbers under it. */
 export function showAlert(message: AlertMessage, colour: boolean): string {

@@ -4,6 +4,7 @@ import { createHmac } from "node:crypto";
 import { DeliveryError } from "../../core/alert/sink.ts";
 import type { Sink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable, reasonOf } from "../../core/error.ts";
+import type { SinkKind } from "./registry.ts";
 
 export interface WebhookOptions {
   readonly url: string;
@@ -53,6 +54,16 @@ export function webhookSink(options: WebhookOptions): Sink {
     },
   };
 }
+
+/** `--sink webhook=URL`; the secret that signs is in DROPWATCH_WEBHOOK_SECRET. */
+export const webhook: SinkKind = {
+  name: "webhook",
+  value: "URL",
+  make(url, { env }) {
+    const secret = env["DROPWATCH_WEBHOOK_SECRET"];
+    return webhookSink({ url, ...(secret === undefined ? {} : { secret }) });
+  },
+};
 
 /**
  * A text without the URL, as it was written or as it was sent, and without its path, which a

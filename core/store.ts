@@ -1,12 +1,12 @@
 // What survives a restart and a kill -9: the alerts that are pending or firing, in SQLite under
-// --state. Windows don't: until a window is whole again, what fired keeps firing (watch.ts).
+// --state. Windows do not: until a window is whole again, what fired keeps firing (watch/watch.ts).
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import * as v from "valibot";
-import { badState, reasonOf, stateInUse } from "../error.ts";
-import type { AlertData } from "../alert/alert.ts";
-import type { AlertState } from "./state.ts";
+import { badState, reasonOf, stateInUse } from "./error.ts";
+import type { AlertData } from "./alert/alert.ts";
+import type { AlertState } from "./watch/state.ts";
 
 /** An alert as it is kept. */
 export interface SavedAlert {

@@ -2,9 +2,9 @@
 import { stat } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { alertOf } from "../../test/alert.ts";
-import { makeFolder } from "../../test/folder.ts";
-import type { Folder } from "../../test/folder.ts";
+import { alertOf } from "../test/alert.ts";
+import { makeFolder } from "../test/folder.ts";
+import type { Folder } from "../test/folder.ts";
 import { openAlertStore } from "./store.ts";
 import type { SavedAlert } from "./store.ts";
 

@@ -1,0 +1,164 @@
+// The config file: it is run with its imports, options win over it, and whatever is wrong with it is
+// an error that says where, with the exit code of wrong usage.
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { makeFolder } from "../test/folder.ts";
+import type { Folder } from "../test/folder.ts";
+import { DropwatchError } from "../core/error.ts";
+import type { OptionName } from "./option.ts";
+import { readOptions } from "./option.ts";
+import type { Setting } from "./setting.ts";
+import { readSetting } from "./setting.ts";
+
+let folder: Folder;
+
+beforeEach(async () => {
+  folder = await makeFolder();
+});
+
+afterEach(() => folder.remove());
+
+const names: readonly OptionName[] = [
+  "rules",
+  "config",
+  "sink",
+  "interval",
+  "state",
+  "source",
+  "bpftrace",
+  "max-keys",
+  "json",
+];
+
+/** The setting that a config makes, with options beside it. */
+async function read(config: string, ...args: readonly string[]): Promise<Setting> {
+  const file = await folder.write("dropwatch.config.ts", config);
+  return await readSetting(readOptions(["--config", file, ...args], names), {
+    out: () => {},
+    log: () => {},
+    colour: false,
+    isTerminal: false,
+    signal: new AbortController().signal,
+  });
+}
+
+async function failure(config: string): Promise<DropwatchError> {
+  try {
+    await read(config);
+  } catch (thrown) {
+    expect(thrown).toBeInstanceOf(DropwatchError);
+    return thrown as DropwatchError;
+  }
+  throw new Error("it was taken");
+}
+
+describe("a config file", () => {
+  test("sets what options leave open, and options win over it", async () => {
+    const config = `import { defineConfig } from "dropwatch";
+export default defineConfig({
+  rules: "rules/",
+  interval: "2s",
+  source: "replay:drops.ndjson",
+  sinks: ["stdout", "webhook=https://example.org/hook"],
+  maxKeys: 8192,
+});
+`;
+    const set = await read(config);
+    expect([set.rules, set.interval, set.maxKeys]).toEqual([["rules/"], 2000, 8192]);
+    expect(set.source.name).toBe("replay:drops.ndjson");
+    expect(set.sinks).toHaveLength(2);
+    const won = await read(config, "--interval", "5s", "--sink", "stdout", "--rules", "a.ts");
+    expect([won.rules, won.interval, won.maxKeys]).toEqual([["a.ts"], 5000, 8192]);
+    expect(won.sinks).toHaveLength(1);
+  });
+
+  test("may import other files, and make sinks and a source", async () => {
+    await folder.write("limits.ts", `export const interval: string = "3s";\n`);
+    const set = await read(`import { defineConfig, defineSink, defineSource } from "dropwatch";
+import { interval } from "./limits.ts";
+export default defineConfig({
+  interval,
+  sinks: [defineSink({ name: "mine", send: async () => {} })],
+  source: defineSource({ name: "own", facts: () => Promise.reject(new Error("no")), run: async () => {} }),
+});
+`);
+    expect([set.interval, set.sinks[0]!.name, set.source.name]).toEqual([3000, "mine", "own"]);
+  });
+
+  test("is read anew each time", async () => {
+    expect((await read(`export default { maxKeys: 600 };`)).maxKeys).toBe(600);
+    expect((await read(`export default { maxKeys: 700 };`)).maxKeys).toBe(700);
+  });
+
+  test("leaves no copy of itself behind, also where it fails", async () => {
+    const copies = (): string[] =>
+      readdirSync(tmpdir()).filter((name) => name.startsWith("dropwatch-config-")).sort();
+    const before = copies();
+    await read("export default {};");
+    await failure(`throw new Error("no");`);
+    expect(copies()).toEqual(before);
+  });
+});
+
+describe("a mistake in a config file", () => {
+  const at = (line?: number, column?: number) => ({
+    file: folder.file("dropwatch.config.ts"),
+    ...(line === undefined ? {} : { line }),
+    ...(column === undefined ? {} : { column }),
+  });
+
+  test("of syntax is told with line and column", async () => {
+    const error = await failure(`export default {\n  rules: ,\n};\n`);
+    expect([error.code, error.exit]).toEqual(["BROKEN_CONFIG", 2]);
+    expect(error.place).toEqual(at(2, 10));
+  });
+
+  test("in an import is told where that stands", async () => {
+    const error = await failure(`\nimport { a } from "./gone.ts";\nexport default { rules: a };\n`);
+    expect([error.code, error.exit]).toEqual(["BROKEN_CONFIG", 2]);
+    expect(error.place).toEqual(at(2, 19));
+    expect(error.message).toContain("./gone.ts");
+  });
+
+  test("that throws is told with what it threw, and the line", async () => {
+    const error = await failure(`const a = 1;\n\nthrow new RangeError("no \\x1b[31m" + a);\n`);
+    expect([error.code, error.exit]).toEqual(["BROKEN_CONFIG", 2]);
+    expect(error.place).toMatchObject(at(3));
+    expect(error.message).toContain("RangeError: no \\x1b[31m1");
+  });
+
+  test("of its export is told with the file and the key", async () => {
+    expect(await failure("export const config = {};")).toMatchObject({
+      code: "BAD_CONFIG",
+      exit: 2,
+      place: at(),
+      data: { key: "default" },
+    });
+    expect(await failure(`export default { maxKeys: "many" };`)).toMatchObject({
+      code: "BAD_CONFIG",
+      place: at(),
+      data: { key: "maxKeys", value: "many" },
+    });
+    expect(await failure(`export default { ruels: "rules/" };`)).toMatchObject({
+      code: "UNKNOWN_CONFIG_KEY",
+      exit: 2,
+      place: at(),
+      data: { key: "ruels", nearest: ["rules"] },
+    });
+  });
+
+  test("since it isn't there is told", async () => {
+    const file = folder.file("gone.config.ts");
+    const terminal = {
+      out: () => {},
+      log: () => {},
+      colour: false,
+      isTerminal: false,
+      signal: new AbortController().signal,
+    };
+    const error = await readSetting(readOptions(["--config", file], names), terminal)
+      .then(() => undefined, (thrown: DropwatchError) => thrown);
+    expect(error).toMatchObject({ code: "UNREADABLE_FILE", exit: 2, place: { file } });
+  });
+});

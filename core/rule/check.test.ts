@@ -1,0 +1,495 @@
+// What is checked in a rule: each mistake is told with its code, file, line and column, the value,
+// and the nearest right names. Every rule here is a real file that went through the rule host. In a
+// source ▸ stands before the place that the error has to name; it isn't written into the file.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { relative } from "node:path";
+import { makeFolder } from "../../test/folder.ts";
+import type { Folder } from "../../test/folder.ts";
+import { facts } from "../../test/world.ts";
+import type { DropwatchError } from "../error.ts";
+import type { Aggregate, CheckedRule } from "./check.ts";
+import { loadRules } from "./load.ts";
+
+interface Mistake {
+  /** What is before the value in the message: `bad window`. */
+  readonly what: string;
+  readonly value: unknown;
+  readonly nearest?: readonly string[];
+}
+
+/** Its name, the rule with ▸, and what is wrong there. */
+type Case = readonly [name: string, source: string, mistake: Mistake];
+
+/** A rule with this condition. */
+const when = (condition: string): string =>
+  `export default rule({\n  alert: "Conditional",\n  when: ${condition},\n});\n`;
+
+/** A rule with a right condition, and these lines beside it. */
+const having = (...lines: readonly string[]): string =>
+  `export default rule({\n  alert: "Having",\n  when: drops.by("dport").rate("10s").above(1),\n  ${
+    lines.join("\n  ")
+  }\n});\n`;
+
+const where = (condition: string): string => when(`drops.where(${condition}).rate("10s").above(1)`);
+
+const ofWhere: readonly Case[] = [
+  ["a field that there isn't", where(`{ ▸ownerPrt: 53 }`), {
+    what: "unknown field",
+    value: "ownerPrt",
+    nearest: ["ownerPort"],
+  }],
+  ["a field like no other", where(`{ ▸qqqqqqqqqq: 53 }`), {
+    what: "unknown field",
+    value: "qqqqqqqqqq",
+    nearest: [],
+  }],
+  ["a reason that this kernel hasn't", where(`{ reason: ▸"SOCKET_FILTR" }`), {
+    what: "bad reason",
+    value: "SOCKET_FILTR",
+    nearest: ["SOCKET_FILTER"],
+  }],
+  ["a reason in single quotes", where(`{ reason: ▸'NO_SOCKT' }`), {
+    what: "bad reason",
+    value: "NO_SOCKT",
+    nearest: ["NO_SOCKET"],
+  }],
+  ["a reason with the enum's prefix", where(`{ reason: ▸"SKB_DROP_REASON_NO_SOCKET" }`), {
+    what: "bad reason",
+    value: "SKB_DROP_REASON_NO_SOCKET",
+    nearest: ["NO_SOCKET"],
+  }],
+  [
+    "one of several reasons, on a line of its own",
+    where(`{\n    dport: 53,\n    reason: ["NO_SOCKET",\n      ▸"NETFILTER_DORP"],\n  }`),
+    { what: "bad reason", value: "NETFILTER_DORP", nearest: ["NETFILTER_DROP"] },
+  ],
+  ["a reason behind not", where(`{ reason: { not: ["NO_SOCKET", ▸"TCP_CSMU"] } }`), {
+    what: "bad reason",
+    value: "TCP_CSMU",
+    nearest: ["TCP_CSUM"],
+  }],
+  ["a subsystem", where(`{ subsystem: ▸"openvswich" }`), {
+    what: "bad subsystem",
+    value: "openvswich",
+    nearest: ["openvswitch"],
+  }],
+  ["a class", where(`{ class: ▸"faults" }`), {
+    what: "bad class",
+    value: "faults",
+    nearest: ["fault"],
+  }],
+  ["a protocol", where(`{ protocol: ▸"IPV4" }`), {
+    what: "bad protocol",
+    value: "IPV4",
+    nearest: ["IPv4", "IPv6"],
+  }],
+  ["TCP flags in another order", where(`{ tcpFlags: ▸"ACK|SYN" }`), {
+    what: "bad tcpFlags",
+    value: "ACK|SYN",
+    nearest: ["SYN|ACK"],
+  }],
+  ["a port that is too large", where(`{ dport: ▸70000 }`), { what: "bad dport", value: 70000 }],
+  ["a negative number", where(`{ len: ▸-1 }`), { what: "bad len", value: -1 }],
+  ["a number that isn't whole", where(`{ len: ▸1.5 }`), { what: "bad len", value: 1.5 }],
+  ["a bound of a range", where(`{ dport: { gte: 1, lt: ▸70001 } }`), {
+    what: "bad dport",
+    value: 70001,
+  }],
+  ["a word of a range", where(`{ dport: { ▸gtt: 9 } }`), {
+    what: "bad dport",
+    value: "gtt",
+    nearest: ["gt", "gte", "lt"],
+  }],
+  ["an address", where(`{ saddr: ▸"10.0.0.256" }`), { what: "bad saddr", value: "10.0.0.256" }],
+  ["a network", where(`{ daddr: ▸"10.0.0.0/33" }`), { what: "bad daddr", value: "10.0.0.0/33" }],
+  ["a name that is too long", where(`{ dev: ▸"sixteen-bytes-16" }`), {
+    what: "bad dev",
+    value: "sixteen-bytes-16",
+  }],
+  ["a stack", where(`{ stack: ▸"tcp_v4_rcv" }`), { what: "bad stack", value: "tcp_v4_rcv" }],
+  ["a value of another type", where(`{ dport: ▸true }`), { what: "bad dport", value: true }],
+  [
+    "a field in the second where",
+    when(
+      `drops\n    .where({ reason: "NO_SOCKET" })\n    .where({ ▸dprt: 53 })\n    .rate("10s").above(1)`,
+    ),
+    { what: "unknown field", value: "dprt", nearest: ["dport", "sport"] },
+  ],
+];
+
+const ofValues: readonly Case[] = [
+  ["a field to count by", when(`drops.by("dport", ▸"saddrr").rate("10s").above(1)`), {
+    what: "unknown field",
+    value: "saddrr",
+    nearest: ["saddr", "daddr"],
+  }],
+  [
+    "too many fields to count by",
+    when(
+      `drops.▸by(
+    "dport", "sport", "saddr", "daddr", "dev", "cpu", "pid", "comm", "mark",
+  ).rate("10s").above(1)`,
+    ),
+    { what: "too many fields", value: 9 },
+  ],
+  ["a window that is no duration", when(`drops.rate(▸"10x").above(1)`), {
+    what: "bad window",
+    value: "10x",
+  }],
+  ["a window that is a number", when(`drops.count(▸600).above(1)`), {
+    what: "bad window",
+    value: 600,
+  }],
+  ["a window of zero", when(`drops.count(▸"0s").above(1)`), { what: "bad window", value: "0s" }],
+  ["a window that no whole ticks fill", when(`drops.rate(▸"1500ms").above(1)`), {
+    what: "bad window",
+    value: "1500ms",
+  }],
+  ["a window of over a day", when(`drops.rate(▸"25h").above(1)`), {
+    what: "bad window",
+    value: "25h",
+  }],
+  ["a field that can't be summed", when(`drops.sum(▸"dport", "1m").above(1)`), {
+    what: "bad field to sum",
+    value: "dport",
+  }],
+  ["a field to sum that is nearly right", when(`drops.sum(▸"lne", "1m").above(1)`), {
+    what: "bad field to sum",
+    value: "lne",
+    nearest: ["len"],
+  }],
+  [
+    "a whole that is counted by other fields",
+    when(`drops.by("dport").count("1m").over(drops.by("saddr").count("1m")).above(1)`),
+    { what: "bad over()", value: "saddr" },
+  ],
+  [
+    "the least that a whole must be",
+    when(`drops.count("1m").over(drops.count("1m"), { min: ▸-7 }).above(1)`),
+    { what: "bad min", value: -7 },
+  ],
+  [
+    "the window of a whole",
+    when(`drops.count("1m").over(drops.count(▸"1mm")).above(0.5)`),
+    { what: "bad window", value: "1mm" },
+  ],
+  ["a recovery above the threshold", when(`drops.rate("10s").above(100, { recovery: ▸200 })`), {
+    what: "bad recovery",
+    value: 200,
+  }],
+  ["a recovery below the threshold", when(`drops.rate("10s").below(100, { recovery: ▸20 })`), {
+    what: "bad recovery",
+    value: 20,
+  }],
+  ["a recovery that is no number", when(`drops.rate("10s").above(9, { recovery: ▸"low" })`), {
+    what: "bad recovery",
+    value: "low",
+  }],
+];
+
+const ofRules: readonly Case[] = [
+  ["a key that a rule hasn't", having(`▸summry: "x",`), {
+    what: "unknown key",
+    value: "summry",
+    nearest: ["summary"],
+  }],
+  [
+    "an alert's name",
+    `export default rule({\n  alert: ▸"two words",\n  when: drops.rate("10s").above(1),\n});\n`,
+    { what: "bad alert name", value: "two words" },
+  ],
+  [
+    "an alert's name that isn't there",
+    `export default ▸rule({ when: drops.rate("10s").above(1) });\n`,
+    { what: "bad alert name", value: undefined },
+  ],
+  ["a condition that isn't there", `export default ▸rule({ alert: "NoWhen" });\n`, {
+    what: "bad when",
+    value: "nothing",
+  }],
+  ["a condition that is a text", `export default rule({ alert: "Text", when: ▸"often" });\n`, {
+    what: "bad when",
+    value: "often",
+  }],
+  ["a severity", having(`severity: ▸"warn",`), {
+    what: "bad severity",
+    value: "warn",
+    nearest: ["warning"],
+  }],
+  [
+    "a severity that an alert's name begins with",
+    `export default rule({\n  alert: "warnAlways",\n  when: drops.rate("10s").above(1),\n` +
+    `  severity: ▸"warn",\n});\n`,
+    { what: "bad severity", value: "warn", nearest: ["warning"] },
+  ],
+  ["for", having(`for: ▸"half a minute",`), { what: "bad for", value: "half a minute" }],
+  ["keepFiringFor", having(`keepFiringFor: ▸"7",`), { what: "bad keepFiringFor", value: "7" }],
+  ["labels that are a list", having(`labels: ["storage"],`), {
+    what: "bad labels",
+    value: ["storage"],
+  }],
+  ["a label's value", having(`labels: { team: ▸47 },`), { what: "bad label team", value: 47 }],
+  ["a label's name", having(`labels: { ▸"a-b": "x" },`), {
+    what: "bad label name",
+    value: "a-b",
+  }],
+  ["a label that dropwatch sets", having(`labels: { ▸alertname: "x" },`), {
+    what: "bad label name",
+    value: "alertname",
+  }],
+  ["a label that by gives", having(`labels: {`, `  team: "x",`, `  ▸dport: "53",`, `},`), {
+    what: "bad label name",
+    value: "dport",
+  }],
+  ["a summary", having(`summary: ▸42,`), { what: "bad summary", value: 42 }],
+  ["a description", having(`description: ▸43,`), { what: "bad description", value: 43 }],
+  ["a runbook that is no URL", having(`runbook: ▸"ask Ann",`), {
+    what: "bad runbook",
+    value: "ask Ann",
+  }],
+  ["a runbook of another scheme", having(`runbook: ▸"file:///etc/passwd",`), {
+    what: "bad runbook",
+    value: "file:///etc/passwd",
+  }],
+];
+
+const head = `import { drops, rule } from "dropwatch";\n\n`;
+
+const several = `${head}export default rule({
+  alert: "Several",
+  when: drops.where({ reason: "NO_SOCKT", dport: 70000 }).by("devv").rate("10y").above(1),
+  for: "soon",
+  severity: "bad",
+});
+`;
+
+const inArray = `${head}const limits = { eth0: 50, eth1: 500 };
+
+export default Object.entries(limits).map(([dev, limit]) => {
+  const made = rule({
+    alert: \`DropsOn_\${dev}\`,
+    when: drops.where({ dev, class: "fualt" }).rate("30s").above(limit),
+  });
+  return made;
+});
+`;
+
+const helper = `import { drops } from "dropwatch";
+
+/** What several rules count. */
+export const shared = drops
+  .where({ reason: "NO_SOCKT" });
+`;
+
+const right = `${head}export default [
+  rule({
+    alert: "All",
+    when: drops.where({ reason: "NO_SOCKET" }).where({ dport: 53 }).by("saddr", "dport")
+      .rate("1m30s").above(100, { recovery: 20 }),
+    for: "30s",
+    keepFiringFor: "5m",
+    severity: "critical",
+    labels: { team: "storage" },
+    summary: ({ value }) => String(value),
+    description: "what it means",
+    runbook: "https://example.org/runbook",
+  }),
+  rule({ alert: "Least", when: drops.count("24h").below(0) }),
+  rule({
+    alert: "Share",
+    when: drops.by("dev").sum("len", "1m").over(drops.sum("len", "10m"), { min: 5 }).above(0.5),
+  }),
+  rule({
+    alert: "SameFields",
+    when: drops.by("dev", "cpu").count("1m").over(drops.by("cpu", "dev").count("1m")).above(0.5),
+  }),
+];
+`;
+
+let folder: Folder;
+let errors: readonly DropwatchError[];
+let rules: readonly CheckedRule[];
+
+const all = [...ofWhere, ...ofValues, ...ofRules];
+const fileOf = (name: string): string => `${name.replace(/\W/g, "_")}.ts`;
+
+/** Why this kernel doesn't give a field. */
+const unavailable = "this kernel has no cgroups";
+
+beforeAll(async () => {
+  folder = await makeFolder({ "_helper.ts": helper });
+  const files = new Map<string, string>([
+    ["several.ts", several],
+    ["array.ts", inArray],
+    ["right.ts", right],
+    ["unavailable.ts", head + where(`{ cgroupId: 5 }`)],
+    [
+      "helped.ts",
+      `import { rule } from "dropwatch";\nimport { shared } from "./_helper.ts";\n` +
+      `export default rule({ alert: "Helped", when: shared.rate("10s").above(1) });\n`,
+    ],
+  ]);
+  for (const [name, source] of all) files.set(fileOf(name), head + source.replace("▸", ""));
+  for (const [name, source] of files) await folder.write(name, source);
+  const set = await loadRules({
+    files: [...files.keys()].map(folder.file),
+    facts: Promise.resolve({
+      ...facts,
+      unavailable: (field) => field === "cgroupId" ? unavailable : undefined,
+    }),
+    interval: 1000,
+    log: () => {},
+  });
+  await set.host.close();
+  ({ errors, rules } = set);
+});
+
+afterAll(() => folder.remove());
+
+/** The errors of a file. */
+function errorsOf(name: string): DropwatchError[] {
+  return errors.filter(({ place }) => relative(folder.path, place!.file) === name);
+}
+
+/** Where ▸ stands in a file; undefined where there is none. */
+function markOf(source: string): { line: number; column: number } | undefined {
+  const lines = (head + source).split("\n");
+  const at = lines.findIndex((line) => line.includes("▸"));
+  return at === -1 ? undefined : { line: at + 1, column: lines[at]!.indexOf("▸") + 1 };
+}
+
+function expectMistake(name: string, source: string, { what, value, nearest }: Mistake): void {
+  const found = errorsOf(fileOf(name));
+  expect(found.map(({ data }) => data.what)).toEqual([what]);
+  const [error] = found;
+  expect(error).toMatchObject({ code: "RULE_MISTAKE", exit: 1 });
+  expect(error!.data.value).toEqual(value);
+  expect(error!.data.nearest).toEqual(nearest ?? []);
+  const mark = markOf(source);
+  expect(error!.place).toMatchObject({ file: folder.file(fileOf(name)), ...mark });
+  for (const near of nearest ?? []) expect(error!.message).toContain(near);
+}
+
+describe("a mistake in where", () => {
+  test.each(ofWhere)("is told at its place: %s", expectMistake);
+});
+
+describe("a mistake in a value or a condition", () => {
+  test.each(ofValues)("is told at its place: %s", expectMistake);
+});
+
+describe("a mistake in the rest of a rule", () => {
+  test.each(ofRules)("is told at its place: %s", expectMistake);
+});
+
+describe("mistakes", () => {
+  test("are all told, each at its place", () => {
+    const told = errorsOf("several.ts")
+      .map(({ data, place }) => [data.value, place!.line, place!.column]);
+    const lines = several.split("\n");
+    const at = (value: unknown, written: string) => {
+      const line = lines.findIndex((text) => text.includes(written));
+      return [value, line + 1, lines[line]!.indexOf(written) + 1];
+    };
+    const expected = [
+      at("NO_SOCKT", `"NO_SOCKT"`),
+      at(70000, "70000"),
+      at("devv", `"devv"`),
+      at("10y", `"10y"`),
+      at("soon", `"soon"`),
+      at("bad", `"bad"`),
+    ];
+    expect(told.map(String).sort()).toEqual(expected.map(String).sort());
+  });
+
+  test("of rules that a function makes are told for each, at the line of the function", () => {
+    const line = inArray.split("\n").findIndex((text) => text.includes("fualt")) + 1;
+    expect(errorsOf("array.ts").map(({ data, place }) => [data.value, place!.line]))
+      .toEqual([["fualt", line], ["fualt", line]]);
+  });
+
+  test("in what a rule imports are told at the file where they are written", () => {
+    const { code, place, data } = errorsOf("_helper.ts")[0]!;
+    expect([code, data.value, place!.line]).toEqual(["RULE_MISTAKE", "NO_SOCKT", 5]);
+  });
+});
+
+test("a field that the source doesn't give is an error that says why, at its place", () => {
+  const [error, ...more] = errorsOf("unavailable.ts");
+  expect(more).toEqual([]);
+  expect(error).toMatchObject({ code: "UNAVAILABLE_FIELD", exit: 1, data: { field: "cgroupId" } });
+  expect(error!.message).toContain(unavailable);
+  const mark = markOf(where(`{ ▸cgroupId: 5 }`));
+  expect(error!.place).toEqual({ file: folder.file("unavailable.ts"), ...mark! });
+});
+
+describe("a right rule", () => {
+  const ruleOf = (alert: string): CheckedRule => rules.find((rule) => rule.alert === alert)!;
+
+  test("is the only kind that there are rules of", () => {
+    expect(rules.map(({ alert }) => alert)).toEqual(["All", "Least", "Share", "SameFields"]);
+    expect(errorsOf("right.ts")).toEqual([]);
+  });
+
+  test("keeps all that was written, with lengths of time in milliseconds", () => {
+    const { condition, ...rule } = ruleOf("All");
+    expect(rule).toEqual({
+      file: folder.file("right.ts"),
+      index: 0,
+      place: { file: folder.file("right.ts"), line: 4, column: 3 },
+      alert: "All",
+      by: ["saddr", "dport"],
+      for: 30_000,
+      keepFiringFor: 300_000,
+      severity: "critical",
+      labels: { team: "storage" },
+      texts: { summary: { function: true }, description: "what it means" },
+      runbook: "https://example.org/runbook",
+    });
+    expect(condition).toMatchObject({
+      is: "above",
+      threshold: 100,
+      recovery: 20,
+      value: { aggregate: "rate", window: 90_000, count: { by: ["saddr", "dport"] } },
+    });
+    const { count } = condition.value as Aggregate;
+    expect(count.predicate.map(({ field }) => field)).toEqual(["reason", "dport"]);
+    expect(count.sum).toBe(undefined);
+  });
+
+  test("is a warning at once, without labels or texts, where nothing else is written", () => {
+    expect(ruleOf("Least")).toMatchObject({
+      index: 1,
+      by: [],
+      for: 0,
+      keepFiringFor: 0,
+      severity: "warning",
+      labels: {},
+      texts: {},
+      condition: {
+        is: "below",
+        threshold: 0,
+        recovery: 0,
+        value: { aggregate: "count", window: 86_400_000, count: { predicate: [], by: [] } },
+      },
+    });
+    expect(ruleOf("Least").runbook).toBe(undefined);
+  });
+
+  test("may be a share of a whole without fields, or of the same ones in another order", () => {
+    expect(ruleOf("Share")).toMatchObject({
+      by: ["dev"],
+      condition: {
+        value: {
+          part: { aggregate: "sum", window: 60_000, count: { by: ["dev"], sum: "len" } },
+          whole: { aggregate: "sum", window: 600_000, count: { by: [], sum: "len" } },
+          min: 5,
+        },
+      },
+    });
+    expect(ruleOf("SameFields")).toMatchObject({
+      by: ["dev", "cpu"],
+      condition: { value: { whole: { count: { by: ["cpu", "dev"] } }, min: 0 } },
+    });
+  });
+});
