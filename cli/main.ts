@@ -67,9 +67,16 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
   const named = first !== undefined && !first.startsWith("-");
   const command = named ? commands.find(({ name }) => name === first) : watchCommand;
   if (command === undefined) {
-    if (first === "help") {
-      terminal.out(overview());
+    const about = commands.find(({ name }) => name === args[1]);
+    if (first === "help" && (args.length === 1 || about !== undefined)) {
+      terminal.out(about === undefined ? overview() : helpOf(about));
       return exitCode.done;
+    }
+    if (first === "help") {
+      throw unknownCommand(
+        args[1]!,
+        nearest(args[1]!, commands.map(({ name }) => name)),
+      );
     }
     throw unknownCommand(first!, nearest(first!, commands.map(({ name }) => name)));
   }
@@ -124,6 +131,9 @@ try {
   terminal.log(show(thrown));
   code = thrown instanceof DropwatchError ? thrown.exit : 70;
 }
-// What was written must be out before the process is gone.
-await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
+// What was written must be out before the process is gone: with Bun only `end` waits for a pipe.
+await new Promise<void>((resolve) => {
+  process.stdout.on("error", () => resolve());
+  process.stdout.end(() => resolve());
+});
 process.exit(code);

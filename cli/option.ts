@@ -11,6 +11,8 @@ interface Option {
   readonly doc: string;
   /** May be given several times. */
   readonly many?: boolean;
+  /** Its letter: `-h`. */
+  readonly short?: string;
 }
 
 /** All options. A command says which of them it takes. */
@@ -32,8 +34,8 @@ export const options = {
   format: { value: "FORMAT", doc: "text, folded (for flame graphs) or speedscope" },
   limit: { value: "N", doc: "how many to show" },
   json: { doc: "one JSON object a line on stdout, and nothing else there" },
-  help: { doc: "show this help" },
-  version: { doc: "show the version" },
+  help: { doc: "show this help", short: "h" },
+  version: { doc: "show the version", short: "V" },
 } as const;
 
 export type OptionName = keyof typeof options;
@@ -59,6 +61,22 @@ export function readOptions(args: readonly string[], names: readonly OptionName[
   const table: Readonly<Record<string, Option>> = options;
   const taken = [...names, "help", "version"];
   const texts = taken.filter((name) => table[name]!.value !== undefined);
+  const isSwitch = (name: string): boolean =>
+    taken.includes(name as OptionName) &&
+    table[name]!.value === undefined;
+  args.forEach((arg, i) => {
+    // The parser would take `--json=yes`, `--json false` and `-h5` for switches, and `--_` for words.
+    const [, name = "", value] = /^--([^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    const next = /^(true|false)$/.test(args[i + 1] ?? "") ? args[i + 1] : undefined;
+    const surplus = isSwitch(name) ? value ?? next : undefined;
+    if (surplus !== undefined) throw badOption(name, surplus, "no value: it is a switch");
+    const letters = /^-([a-zA-Z])([^a-zA-Z].*)$/s.exec(arg);
+    if (letters !== null) {
+      const lettered = taken.find((each) => table[each]!.short === letters[1]);
+      if (lettered !== undefined) throw badOption(lettered, letters[2], "no value: it is a switch");
+    }
+    if (name === "_") throw unknownOption("--_", []);
+  });
   const parsed = parseArgs(args, {
     string: [...texts, "_"],
     boolean: taken.filter((name) => table[name]!.value === undefined),
@@ -111,9 +129,10 @@ export function readOptions(args: readonly string[], names: readonly OptionName[
 /** The lines of a help text for the options of a command. */
 export function optionHelp(names: readonly OptionName[]): string[] {
   const table: Readonly<Record<string, Option>> = options;
-  const rows = [...names, "help" as const].map((name) => {
-    const { value, doc } = table[name]!;
-    return [`--${name}${value === undefined ? "" : ` ${value}`}`, doc] as const;
+  const rows = [...names, "help" as const, "version" as const].map((name) => {
+    const { value, doc, short } = table[name]!;
+    const letter = short === undefined ? "" : `-${short}, `;
+    return [`${letter}--${name}${value === undefined ? "" : ` ${value}`}`, doc] as const;
   });
   const width = Math.max(...rows.map(([left]) => left.length));
   return rows.map(([left, doc]) => `  ${left.padEnd(width)}  ${doc}`);

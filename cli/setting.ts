@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import {
   badOption,
   brokenConfig,
+  missingArgument,
   printable,
   unknownSource,
   unreadableFile,
@@ -77,6 +78,18 @@ export async function readSetting(
       defaultMaxKeys,
     state: given.text("state") ?? config.state,
   };
+}
+
+/**
+ * Where the rules are that a command is to look at: what its words and --rules name, or else the config.
+ *
+ * @throws DropwatchError MISSING_ARGUMENT.
+ */
+export function rulePlaces(command: string, given: Given, setting: Setting): readonly string[] {
+  const named = [...given.words, ...given.list("rules")];
+  const places = named.length > 0 ? named : setting.rules;
+  if (places.length === 0) throw missingArgument(command, "a folder or file with rules");
+  return places;
 }
 
 function bpftraceCommand(given: Given, config: Config): readonly string[] {

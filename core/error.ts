@@ -1,6 +1,8 @@
 // Every error that dropwatch raises on purpose is made here, so that each has a code, names the
 // value that was wrong, and says what would be right. docs/errors.md lists the codes.
 
+import { inspect } from "node:util";
+
 /** The exit codes of the command line. */
 export const exitCode = { done: 0, finding: 1, usage: 2, source: 3 } as const;
 
@@ -49,9 +51,17 @@ export function showPlace(place: Place): string {
 
 /** A string from a stranger, quoted and with control characters escaped, cut at 80 characters. */
 export function quote(value: unknown): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === "string" ? value : asText(value);
   const cut = text.length > 80 ? `${text.slice(0, 79)}…` : text;
   return `"${printable(cut)}"`;
+}
+
+function asText(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return inspect(value, { depth: 1, breakLength: Infinity }); // 10n, or what holds itself.
+  }
 }
 
 /**

@@ -10,7 +10,7 @@ import type { Plan, PlanStyle } from "./plan/plan.ts";
 import type { CheckedRule } from "./rule/check.ts";
 import type { RuleSet } from "./rule/load.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
-import { textNames } from "./rule/rule.ts";
+import { maxText, textNames } from "./rule/rule.ts";
 import type { Source } from "./watch/source.ts";
 import type { AlertStore, SavedAlert } from "./store.ts";
 import type { Tick } from "./watch/tick.ts";
@@ -290,7 +290,8 @@ async function textOf(
   log: (message: string) => void,
 ): Promise<string | undefined> {
   const text = rule.texts[name];
-  if (text === undefined || typeof text === "string") return text;
+  if (text === undefined) return undefined;
+  if (typeof text === "string") return text.slice(0, maxText);
   try {
     return await rules.host.text(rule.file, rule.index, name, facts);
   } catch (thrown) {

@@ -222,7 +222,7 @@ function call(name: string, parameters: string): DropwatchError {
     .map((parameter) => {
       const [, own = "", type = ""] = /^(\w+)\??:?\s*(.*)$/.exec(parameter) ?? [];
       if (type.startsWith("Place")) return { file: "FILE" };
-      if (type.startsWith("readonly string[]")) return [];
+      if (type.startsWith("readonly string[]")) return own === "nearest" ? [] : [own.toUpperCase()];
       return own.replaceAll(/([A-Z])/g, " $1").toUpperCase();
     });
   const make = (errors as unknown as Record<string, (...values: unknown[]) => unknown>)[name];

@@ -1,10 +1,10 @@
 // Diagnoses rules without watching anything: each mistake with its place and what would be right.
-import { exitCode, jsonLine, missingArgument } from "../../core/error.ts";
+import { exitCode, jsonLine } from "../../core/error.ts";
 import type { DropwatchError } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
 import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
 import type { Command } from "../command.ts";
-import { readSetting } from "../setting.ts";
+import { readSetting, rulePlaces } from "../setting.ts";
 import { showError } from "./watch.ts";
 
 export const checkCommand: Command = {
@@ -12,16 +12,11 @@ export const checkCommand: Command = {
   usage: "[--rules] DIR",
   doc: "find the mistakes in rules: file, line, column, value, nearest name",
   words: Infinity,
-  options: ["rules", "config", "interval", "source", "bpftrace", "json"],
+  options: ["rules", "config", "interval", "source", "json"],
   examples: ["dropwatch check rules/", "dropwatch check rules/mine.ts --json"],
   async run(given, terminal) {
     const setting = await readSetting(given, terminal);
-    const places = [
-      ...given.words,
-      ...(given.words.length > 0 ? given.list("rules") : setting.rules),
-    ];
-    if (places.length === 0) throw missingArgument("check", "a folder or file with rules");
-    const files = await findRuleFiles(places);
+    const files = await findRuleFiles(rulePlaces("check", given, setting));
     const facts = setting.source.facts();
     facts.catch(() => {});
     const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });

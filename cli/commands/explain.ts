@@ -1,12 +1,12 @@
 // What runs where: for each rule what the kernel counts, what TypeScript does, what it costs, and
 // the program itself.
-import { exitCode, jsonLine, missingArgument } from "../../core/error.ts";
+import { exitCode, jsonLine } from "../../core/error.ts";
 import { planRules } from "../../core/pipeline.ts";
 import { explainRules } from "../../core/plan/explain.ts";
 import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
-import { bpftraceSource } from "../../plugins/sources/bpftrace/source.ts";
+import type { BpftraceSource } from "../../plugins/sources/bpftrace/source.ts";
 import type { Command } from "../command.ts";
-import { readSetting } from "../setting.ts";
+import { readSetting, rulePlaces } from "../setting.ts";
 import { showError } from "./watch.ts";
 
 export const explainCommand: Command = {
@@ -14,21 +14,21 @@ export const explainCommand: Command = {
   usage: "[--rules] DIR",
   doc: "for each rule what runs where and why, its cost, and the bpftrace program",
   words: Infinity,
-  options: ["rules", "config", "interval", "bpftrace", "max-keys", "json"],
+  options: ["rules", "config", "interval", "source", "max-keys", "json"],
   examples: ["dropwatch explain rules/", "dropwatch explain rules/ --json | jq -r .data.program"],
   async run(given, terminal) {
     const setting = await readSetting(given, terminal);
-    const places = given.words.length > 0 ? given.words : setting.rules;
-    if (places.length === 0) throw missingArgument("explain", "a folder or file with rules");
-    const source = bpftraceSource();
+    const { source } = setting;
     const facts = source.facts();
     facts.catch(() => {});
-    const files = await findRuleFiles(places);
+    const files = await findRuleFiles(rulePlaces("explain", given, setting));
     const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });
     await rules.host.close();
     for (const error of rules.errors) terminal.log(showError(error));
     const plan = planRules(rules.rules);
-    const program = await source.program(plan, setting.interval);
+    const program = "program" in source
+      ? await (source as BpftraceSource).program(plan, setting.interval)
+      : `${source.name} counts in TypeScript, without a program in the kernel`;
     const explained = explainRules(rules.rules, plan, setting.maxKeys, (await facts).world);
     if (given.flag("json")) {
       const data = { ...explained, program };

@@ -1,8 +1,9 @@
 // The kernel stacks at which drops happen, with their counts: to read, or to draw.
-import { badOption, exitCode, jsonLine } from "../../core/error.ts";
+import { badOption, exitCode, jsonLine, printable } from "../../core/error.ts";
 import { makePlan } from "../../core/plan/plan.ts";
-import { showNumber } from "../../core/number.ts";
+import { plural, showNumber } from "../../core/number.ts";
 import type { Command } from "../command.ts";
+import { endAfter } from "../ending.ts";
 import { readSetting } from "../setting.ts";
 import { speedscope } from "../speedscope.ts";
 import { reasonPredicate } from "./tail.ts";
@@ -10,6 +11,8 @@ import { reasonPredicate } from "./tail.ts";
 const formats = ["text", "folded", "speedscope"];
 const defaultDuration = 10_000;
 const defaultLimit = 10;
+/** How many different stacks are kept. */
+const maxRows = 100_000;
 
 interface Row {
   readonly reason: string;
@@ -41,6 +44,9 @@ export const stacksCommand: Command = {
   async run(given, terminal) {
     const format = given.text("format") ?? "text";
     if (!formats.includes(format)) throw badOption("format", format, formats.join(", "));
+    if (given.flag("json") && given.text("format") !== undefined) {
+      throw badOption("format", format, "it alone, or --json alone");
+    }
     const setting = await readSetting(given, terminal);
     const facts = await setting.source.facts();
     const why = facts.unavailable("stack");
@@ -50,6 +56,7 @@ export const stacksCommand: Command = {
     const predicate = reasonPredicate(given.list("reason"), facts.world);
     const duration = given.time("duration") ?? defaultDuration;
     const limit = given.number("limit", 1, 10_000) ?? defaultLimit;
+    const ending = endAfter(terminal.signal, duration);
     const plan = makePlan([{ predicate, by: ["reason", "stack"] }]);
     const rows = new Map<string, Row>();
     let other = 0;
@@ -57,17 +64,20 @@ export const stacksCommand: Command = {
       plan,
       interval: setting.interval,
       maxKeys: setting.maxKeys,
-      signal: AbortSignal.any([terminal.signal, AbortSignal.timeout(duration)]),
+      signal: ending.signal,
       log: terminal.log,
-      onAttached: () =>
-        terminal.log(`counting stacks on ${facts.title} for ${duration / 1000} s; Ctrl-C ends it`),
+      onAttached: () => {
+        ending.begin();
+        terminal.log(`counting stacks on ${facts.title} for ${duration / 1000} s; Ctrl-C ends it`);
+      },
       onTick(tick) {
         for (const { entries, other: full, lost } of tick.maps) {
           other += full + lost;
           for (const { key, n } of entries) {
             const row = rows.get(key.text);
             const [reason = "", stack = ""] = key.labels;
-            if (row === undefined) rows.set(key.text, { reason, stack, n });
+            if (row === undefined && rows.size >= maxRows) other += n;
+            else if (row === undefined) rows.set(key.text, { reason, stack, n });
             else row.n += n;
           }
         }
@@ -83,7 +93,9 @@ export const stacksCommand: Command = {
         terminal.out(jsonLine({ type: "stack", timestamp, data }));
       }
     } else if (format === "folded") {
-      for (const { reason, stack, n } of sorted) terminal.out(`${stack};${reason} ${n}`);
+      for (const { reason, stack, n } of sorted) {
+        terminal.out(`${printable(`${stack};${reason}`)} ${n}`);
+      }
     } else if (format === "speedscope") {
       const samples = sorted.map(({ reason, stack, n }) => ({
         frames: [...stack.split(";"), reason],
@@ -102,6 +114,6 @@ export const stacksCommand: Command = {
 
 /** Innermost first, as bpftrace and a kernel oops print it. */
 function showRow({ reason, stack, n }: Row): string {
-  const frames = stack.split(";").reverse().map((frame) => `    ${frame}`);
-  return `${showNumber(n)} drops  ${reason}\n${frames.join("\n")}\n`;
+  const frames = stack.split(";").reverse().map((frame) => `    ${printable(frame)}`);
+  return `${plural(n, "drop")}  ${printable(reason)}\n${frames.join("\n")}\n`;
 }

@@ -9,6 +9,7 @@ import type { Predicate, ReasonWorld } from "../../core/plan/predicate.ts";
 import type { SourceFacts } from "../../core/watch/source.ts";
 import { showNumber } from "../../core/number.ts";
 import type { Command } from "../command.ts";
+import { endAfter } from "../ending.ts";
 import { readSetting } from "../setting.ts";
 
 const defaultLimit = 20;
@@ -51,24 +52,24 @@ export const tailCommand: Command = {
     const facts = await setting.source.facts();
     const predicate = reasonPredicate(given.list("reason"), facts.world);
     const perTick = given.number("limit", 1, 1000) ?? defaultLimit;
-    const duration = given.time("duration");
+    const ending = endAfter(terminal.signal, given.time("duration"));
     const json = given.flag("json");
     const plan = makePlan([{ predicate, by: [] }], {
       fields: fieldNames.filter((field) => wanted(field, facts)),
       perTick,
       predicate,
     });
-    if (!json) terminal.out(header);
     await setting.source.run({
       plan,
       interval: setting.interval,
       maxKeys: setting.maxKeys,
-      signal: AbortSignal.any([
-        terminal.signal,
-        ...(duration === undefined ? [] : [AbortSignal.timeout(duration)]),
-      ]),
+      signal: ending.signal,
       log: terminal.log,
-      onAttached: () => terminal.log(`watching ${facts.title}; Ctrl-C ends it`),
+      onAttached: () => {
+        ending.begin();
+        terminal.log(`watching ${facts.title}; Ctrl-C ends it`);
+        if (!json) terminal.out(header);
+      },
       onTick(tick) {
         const timestamp = new Date(tick.at).toISOString();
         for (const { stack: _, ...drop } of tick.samples) {

@@ -9,6 +9,7 @@ import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
 import { openAlertStore } from "../../core/store.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import type { Command, Terminal } from "../command.ts";
+import { endAfter } from "../ending.ts";
 import { readSetting } from "../setting.ts";
 
 export const watchCommand: Command = {
@@ -38,7 +39,6 @@ export const watchCommand: Command = {
     if (setting.rules.length === 0) {
       throw missingArgument("watch", "rules: --rules DIR (or `rules` in dropwatch.config.ts)");
     }
-    const duration = given.time("duration");
     const files = await findRuleFiles(setting.rules);
     const facts = setting.source.facts();
     facts.catch(() => {}); // It is awaited below, where its error is the run's.
@@ -53,10 +53,7 @@ export const watchCommand: Command = {
         return exitCode.finding;
       }
       const title = (await facts).title;
-      const ending = AbortSignal.any([
-        terminal.signal,
-        ...(duration === undefined ? [] : [AbortSignal.timeout(duration)]),
-      ]);
+      const ending = endAfter(terminal.signal, given.time("duration"));
       const summary = await runPipeline({
         source: setting.source,
         rules,
@@ -64,13 +61,15 @@ export const watchCommand: Command = {
         interval: setting.interval,
         maxKeys: setting.maxKeys,
         store,
-        signal: ending,
+        signal: ending.signal,
         log: terminal.log,
-        onAttached: () =>
+        onAttached: () => {
+          ending.begin();
           terminal.log(
             `watching ${title} with ${plural(rules.rules.length, "rule")}; alerts to ` +
               `${setting.sinks.map(({ name }) => name).join(", ")}; Ctrl-C ends it`,
-          ),
+          );
+        },
       });
       tellSummary(summary, given.flag("json"), terminal);
       return exitCode.done;

@@ -132,13 +132,15 @@ describe("an alert that can't be delivered", () => {
     expect(new Set(lucky.pauses.filter((pause) => pause !== patience))).toEqual(new Set([0]));
   });
 
-  test("waits for as long as the receiver asked", async () => {
+  test("waits for as long as the receiver asked, but never less than without", async () => {
+    const asked = [9000, 0, 777];
     const { queue, pauses } = queueTo((_alert, _context, attempt) => {
-      if (attempt === 1) throw new DeliveryError("later", { retryAfter: 777 });
+      const retryAfter = asked[attempt - 1];
+      if (retryAfter !== undefined) throw new DeliveryError("later", { retryAfter });
     });
     queue.push(named("A"));
     await queue.drain(patience);
-    expect(pauses.filter((pause) => pause !== patience)).toEqual([777]);
+    expect(pauses.filter((pause) => pause !== patience)).toEqual([9000, 4000, 8000]);
   });
 
   test("is given up in the end, which is said, and those behind it are delivered", async () => {

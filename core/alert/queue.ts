@@ -87,8 +87,10 @@ export function makeQueue(sink: Sink, options: QueueOptions): Queue {
           log(`${sink.name}: ${name} was not delivered: ${reasonOf(thrown)}`);
           return true;
         }
-        const asked = thrown instanceof DeliveryError ? thrown.retryAfter : undefined;
-        const pause = asked ?? random() * Math.min(longestRetry, firstRetry * 2 ** attempt);
+        // A receiver may ask for more time, not for less: its clock may be wrong, or its zero a habit.
+        const asked = thrown instanceof DeliveryError ? thrown.retryAfter ?? 0 : 0;
+        const usual = random() * Math.min(longestRetry, firstRetry * 2 ** attempt);
+        const pause = Math.max(asked, usual);
         log(
           `${sink.name}: ${name}: ${reasonOf(thrown)}; next attempt in ${
             (pause / 1000).toFixed(1)

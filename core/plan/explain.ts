@@ -5,6 +5,7 @@ import { showDuration } from "../rule/duration.ts";
 import { countsOf } from "../watch/watch.ts";
 import { keyFields } from "./plan.ts";
 import type { Plan } from "./plan.ts";
+import { complement } from "./predicate.ts";
 import type { Range, ReasonWorld, Test } from "./predicate.ts";
 
 export interface Explained {
@@ -35,7 +36,9 @@ export function explainRules(
     const lines: string[] = [];
     for (const leaf of leaves[i]!) {
       const place = plan.places[indexOf(leaf.count)]!;
-      const conditions = leaf.count.predicate.map((test) => showTest(test, world));
+      const later: readonly Test[] = place.at === "map" ? place.rest : [];
+      const conditions = leaf.count.predicate.filter((test) => !later.includes(test))
+        .flatMap((test) => showTest(test, world) ?? []);
       lines.push(
         `kernel: tests ${
           conditions.length === 0 ? "nothing: every drop counts" : conditions.join(" and ")
@@ -53,9 +56,11 @@ export function explainRules(
             shareText(rule, sharers.get(map.id) ?? []),
         );
         if (fields.includes("stack")) lines.push("kernel: walks the stack: some 3 µs a drop");
-        if (place.rest.length > 0) {
+        if (later.length > 0) {
           lines.push(
-            `TypeScript: tests ${place.rest.map((test) => showTest(test, world)).join(" and ")} ` +
+            `TypeScript: tests ${
+              later.flatMap((test) => showTest(test, world) ?? []).join(" and ")
+            } ` +
               `on each key, because the kernel's decision would have too many cases`,
           );
         }
@@ -114,16 +119,28 @@ function costOf(plan: Plan, maxKeys: number): string {
   ].join("\n");
 }
 
-function showTest(test: Test, world: ReasonWorld): string {
+/** A condition in words; undefined where it lets everything through. */
+function showTest(test: Test, world: ReasonWorld): string | undefined {
   if ("names" in test) return `site ${test.not ? "not " : ""}in (${test.names.join(", ")})`;
   if ("masks" in test) {
     return `${test.field} ${test.not ? "not " : ""}in ${test.masks.length} ` +
       `${fieldOf(test.field).bytes === "address" ? "networks" : "names"}`;
   }
   if (fieldOf(test.field).kind === "reason") return showReasons(test.ranges, world);
-  return `${test.field} in ${
-    test.ranges.map(([lo, hi]) => (lo === hi ? lo : `${lo}–${hi}`)).join(", ")
-  }`;
+  const { max = Number.MAX_SAFE_INTEGER, unknown = 0 } = fieldOf(test.field);
+  const outside = complement(test.ranges, 0, Math.max(max, unknown));
+  if (outside.length === 0) return undefined;
+  return outside.length < test.ranges.length
+    ? `${test.field} not in ${showRanges(outside)}`
+    : `${test.field} in ${showRanges(test.ranges)}`;
+}
+
+const mostShown = 8;
+
+function showRanges(ranges: readonly Range[]): string {
+  const shown = ranges.slice(0, mostShown).map(([lo, hi]) => (lo === hi ? `${lo}` : `${lo}–${hi}`));
+  const more = ranges.length - shown.length;
+  return `(${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""})`;
 }
 
 function showReasons(ranges: readonly Range[], world: ReasonWorld): string {

@@ -364,6 +364,24 @@ describe("conditions with too many cases for a decision", () => {
     expect([...all].map(leaves).reduce((sum, n) => sum + n, 0)).toBeLessThan(1000);
   });
 
+  test("leave it small too where lists of numbers are asked together", () => {
+    const list = (from: number): number[] => Array.from({ length: 20 }, (_, i) => from + 3 * i);
+    const plan = planOf(...Array.from({ length: 12 }, (_, i) => ({
+      where: {
+        reason: "SOCKET_FILTER",
+        dport: list(1000 * i),
+        sport: { not: list(1000 * i) },
+        len: { gte: i },
+      },
+      by: ["mark" as const],
+    })));
+    const text = JSON.stringify(
+      plan.groups,
+      (_, value) => typeof value === "bigint" ? String(value) : value,
+    );
+    expect(text.length).toBeLessThan(50_000);
+  });
+
   test("are no problem where it is the reasons that are many", () => {
     const ids = Array.from({ length: 400 }, (_, i) => i + 2);
     const many = reasonWorld(

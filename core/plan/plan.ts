@@ -222,7 +222,7 @@ function buildMap(
         count,
         tests: split[count]!.rest.filter((test) => !raw.includes(test.field)),
       }));
-      const decision = decide(candidates, classes, () => ++leaves <= most);
+      const decision = decide(candidates, classes, (n) => (leaves += n) <= most);
       decisions.set(active.join(), decision);
       conditional ||= typeof decision !== "number";
     }
@@ -260,19 +260,18 @@ class ClassTable {
   }
 }
 
-function decide(
-  candidates: readonly Candidate[],
-  classes: ClassTable,
-  more: () => boolean,
-): Decision {
+/** Takes note of so many more leaves or comparisons; false where that is too much. */
+type Spend = (n: number) => boolean;
+
+function decide(candidates: readonly Candidate[], classes: ClassTable, spend: Spend): Decision {
   const next = candidates.find(({ tests }) => tests.length > 0)?.tests[0];
   if (next === undefined) {
-    more();
+    spend(1);
     return classes.of(candidates.map(({ count }) => count));
   }
-  if (!more()) return 0;
-  const child = (rest: readonly Candidate[]): Decision => decide(rest, classes, more);
-  if ("ranges" in next) return decideByNumber(next.field, candidates, child);
+  if (!spend("masks" in next ? next.masks.length : 1)) return 0;
+  const child = (rest: readonly Candidate[]): Decision => decide(rest, classes, spend);
+  if ("ranges" in next) return decideByNumber(next.field, candidates, child, spend);
   const same = JSON.stringify(next, (_, v) => (typeof v === "bigint" ? String(v) : v));
   const isSame = (test: Test): boolean =>
     JSON.stringify(test, (_, v) => (typeof v === "bigint" ? String(v) : v)) === same;
@@ -303,6 +302,7 @@ function decideByNumber(
   field: FieldName,
   candidates: readonly Candidate[],
   child: (rest: readonly Candidate[]) => Decision,
+  spend: Spend,
 ): Decision {
   const split = candidates.map(({ count, tests }) => ({
     count,
@@ -331,11 +331,29 @@ function decideByNumber(
   return {
     field,
     cases: cases.map(({ key, ranges, rest }) => {
-      const then = done.get(key) ?? child(rest);
+      const known = done.get(key);
+      // What is decided once is written down in each case that needs it.
+      if (known !== undefined) spend(sizeOf(known));
+      const then = known ?? child(rest);
       done.set(key, then);
       return { ranges, then };
     }),
   };
+}
+
+const sizes = new WeakMap<object, number>();
+
+/** How many leaves a decision has where it is written out. */
+function sizeOf(decision: Decision): number {
+  if (typeof decision === "number") return 1;
+  const known = sizes.get(decision);
+  if (known !== undefined) return known;
+  const parts: readonly Decision[] = "cases" in decision
+    ? decision.cases.map(({ then }) => then)
+    : [decision.then, decision.otherwise];
+  const size = parts.reduce<number>((sum, part) => sum + sizeOf(part), 0);
+  sizes.set(decision, size);
+  return size;
 }
 
 function groupReasons(

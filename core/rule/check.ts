@@ -63,8 +63,8 @@ export interface CheckContext {
   readonly file: string;
   readonly index: number;
   readonly bundle: Bundle;
-  /** The file's text, to find the line in which a value stands; "" where it can't be read. */
-  readonly source: string;
+  /** The text of a file, to find the line in which a value stands; "" where it can't be read. */
+  readonly source: (file: string) => string;
   readonly facts: SourceFacts;
   readonly interval: number;
 }
@@ -114,7 +114,7 @@ export function checkRule(
       return 0;
     }
   };
-  const severity = raw.severity ?? "warning";
+  const severity = raw.severity === undefined ? "warning" : raw.severity;
   if (!severities.includes(severity as Severity)) {
     mistake(
       "bad severity",
@@ -123,7 +123,7 @@ export function checkRule(
       nearest(String(severity), severities),
     );
   }
-  const labels = raw.labels ?? {};
+  const labels = raw.labels === undefined ? {} : raw.labels;
   if (typeof labels !== "object" || labels === null || Array.isArray(labels)) {
     mistake("bad labels", labels, `expected an object such as { team: "storage" }`);
   } else {
@@ -212,8 +212,8 @@ const longestRule = 40;
  */
 function findValue(context: CheckContext, at: string, value: unknown, key?: string): Place {
   const place = context.bundle.place(at);
-  if (value === undefined || place.line === undefined || context.source === "") return place;
-  const lines = context.source.split("\n").slice(0, place.line + longestRule);
+  if (value === undefined || place.line === undefined) return place;
+  const lines = context.source(place.file).split("\n").slice(0, place.line + longestRule);
   const find = (wanted: string, from: { line: number; column: number }) => {
     const bare = wanted.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
     const pattern = new RegExp(`(?<![\\w.$"'\`])(["'\`]?)${bare}\\1(?![\\w.$"'\`])`, "g");
@@ -243,7 +243,9 @@ function checkCondition(
     errors.push(ruleMistake(findValue(context, at, value), what, value, expected));
   };
   const { is, threshold, recovery = threshold } = data;
-  for (const [name, number] of [["threshold", threshold], ["recovery", recovery]] as const) {
+  const numbers = [["threshold", threshold], ["recovery", data.recovery]] as const;
+  for (const [name, number] of numbers) {
+    if (name === "recovery" && number === undefined) continue;
     if (typeof number !== "number" || !Number.isFinite(number) || number < 0) {
       problem(data.at, `bad ${name}`, number, "expected a number of 0 or more");
     }
@@ -343,7 +345,15 @@ function checkQuery(
 ): { predicate: Count["predicate"]; by: FieldName[] } | undefined {
   const before = errors.length;
   const start = query.at[0] ?? at;
-  const { predicate, mistakes } = readPredicate(query.where, context.facts.world);
+  const wheres = query.where.filter((where: unknown) => {
+    const good = typeof where === "object" && where !== null && !Array.isArray(where);
+    if (!good) {
+      const place = findValue(context, start, where);
+      errors.push(ruleMistake(place, "bad where", where, "expected an object of fields"));
+    }
+    return good;
+  });
+  const { predicate, mistakes } = readPredicate(wheres, context.facts.world);
   for (const { what, value, expected, nearest: names } of mistakes) {
     errors.push(ruleMistake(findValue(context, start, value), what, value, expected, names));
   }

@@ -44,7 +44,7 @@ const isSink = (value: unknown): value is Sink =>
 
 const isSource = (value: unknown): value is Source =>
   typeof value === "object" && value !== null && "name" in value && "run" in value &&
-  "facts" in value;
+  "facts" in value && typeof value.run === "function" && typeof value.facts === "function";
 
 export const possibleIntervals = `a duration from "50ms" to "60s"`;
 
@@ -104,10 +104,13 @@ const ConfigSchema: v.GenericSchema<unknown, Config> = v.strictObject(
  * @throws DropwatchError UNKNOWN_CONFIG_KEY, BAD_CONFIG.
  */
 export function readConfig(file: string, value: unknown): Config {
-  if (typeof value !== "object" || value === null) {
+  const proto: unknown = typeof value === "object" && value !== null
+    ? Object.getPrototypeOf(value)
+    : undefined;
+  if (proto !== Object.prototype && proto !== null) {
     throw badConfig(file, "default", value, `"export default defineConfig({ … })"`);
   }
-  const unknown = Object.keys(value).find((key) => !Object.hasOwn(entries, key));
+  const unknown = Object.keys(value as object).find((key) => !Object.hasOwn(entries, key));
   if (unknown !== undefined) {
     throw unknownConfigKey(file, unknown, nearest(unknown, Object.keys(entries)));
   }

@@ -12,8 +12,8 @@ import type { DropwatchError } from "../error.ts";
 import { splitLines } from "../lines.ts";
 import type { Bundle } from "./bundle.ts";
 import { bundleHost, shown } from "./bundle.ts";
-import { readReply } from "./host_message.ts";
-import type { Failure, Reply, Request, UncheckedRule } from "./host_message.ts";
+import { longestReply, readReply } from "./host_message.ts";
+import type { Failure, Question, Reply, Request, UncheckedRule } from "./host_message.ts";
 import type { AlertFacts, TextName } from "./rule.ts";
 
 /** How long a rule's code may take for one answer, in milliseconds. */
@@ -22,11 +22,10 @@ const patience = 1000;
 const startPatience = 10_000;
 const nobody = 65534;
 const maxFailedStarts = 3;
+/** How often a file may end the host while it is loaded again. */
+const maxCrashes = 3;
 /** How much a rule may print to the log in all. */
 const maxPrinted = 64 * 1024;
-
-/** A longer reply is none: a rule's own output must not fill the memory of this process. */
-const longestReply = 1 << 22;
 
 /** What became of one file: its rules, or why it has none. */
 export type Loaded =
@@ -45,7 +44,9 @@ export interface RuleHost {
 }
 
 interface Waiting {
-  readonly request: Request;
+  readonly request: Question;
+  /** What the rule may not know in advance: it could write the answers of others. */
+  readonly token: string;
   resolve(reply: Reply): void;
   reject(error: DropwatchError): void;
 }
@@ -65,13 +66,12 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
   await chmod(folder, root ? 0o750 : 0o700);
   await put(program, await bundleHost());
 
-  const bundles: { file: string; path: string }[] = [];
+  const bundles: { file: string; path: string; loaded: boolean; crashes: number }[] = [];
   const queue: Waiting[] = [];
   let child: ChildProcess | undefined;
   let ready = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let hung: DropwatchError | undefined;
-  let nextId = 1;
   let nextBundle = 1;
   let printed = 0;
   let failedStarts = 0;
@@ -90,23 +90,35 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
     });
     child = mine;
     mine.stdin!.on("error", () => {}); // It is gone: its exit says so.
-    void splitLines(mine.stdout!, (line) => onLine(mine, line), longestReply);
+    void splitLines(mine.stdout!, (line) => onLine(mine, line), 2 * longestReply);
     void splitLines(mine.stderr!, (line) => {
       if (printed > maxPrinted) return;
       printed += line.length + 1;
       log(printed > maxPrinted ? "rules print too much: the rest is left out" : printable(line));
     }, maxPrinted + 1);
-    timer = setTimeout(() => mine.kill("SIGKILL"), startPatience);
+    timer = setTimeout(() => kill(mine), startPatience);
     ending = new Promise((resolve) => {
       mine.on("error", (thrown) => {
         if (child === mine) onEnd(thrown.message);
         resolve();
       });
-      mine.on("close", (code, signal) => {
+      // Not "close": what a rule started may hold the pipes for as long as it likes.
+      mine.on("exit", (code, signal) => {
+        kill(mine); // What it started goes with it.
         if (child === mine) onEnd(signal ?? `exit code ${code}`);
         resolve();
       });
     });
+  };
+
+  /** Ends the child and what it started: it leads a process group of its own. */
+  const kill = (which: ChildProcess): void => {
+    if (which.pid === undefined) return;
+    try {
+      process.kill(-which.pid, "SIGKILL");
+    } catch (thrown) {
+      if ((thrown as { code?: string }).code !== "ESRCH") throw thrown;
+    }
   };
 
   const onEnd = (how: string): void => {
@@ -119,13 +131,20 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
       return;
     }
     const offender = queue.shift();
-    offender?.reject(
-      hung ?? ruleCrashed({ file: shown(offender.request.file) }, verb(offender.request), how),
-    );
-    if (offender?.request.do === "load") forget(offender.request.file);
+    if (offender !== undefined) {
+      const { file } = offender.request;
+      offender.reject(hung ?? ruleCrashed({ file: shown(file) }, verb(offender.request), how));
+      if (offender.request.do === "load") crashed(file);
+    }
     hung = undefined;
-    if (closed || queue.length === 0) return;
-    start();
+    if (closed) { for (const { reject } of queue.splice(0)) reject(hostFailed("it was closed")); }
+    if (queue.length > 0) start();
+  };
+
+  /** Another rule may be to blame: a file is given up when it ends the host again and again. */
+  const crashed = (file: string): void => {
+    const bundle = bundles.find((each) => each.file === file);
+    if (bundle !== undefined && (!bundle.loaded || ++bundle.crashes >= maxCrashes)) forget(file);
   };
 
   const forget = (file: string): void => {
@@ -138,19 +157,23 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
     const reply = readReply(line);
     if (reply === undefined) return;
     if (reply.say === "ready") {
+      // Once only: a rule that says it again would gain time.
+      if (ready) return;
       ready = true;
       failedStarts = 0;
       clearTimeout(timer);
       // A fresh process knows nothing: it is told again what it had loaded.
       const pending = new Set(queue.map(({ request }) => request.file));
-      for (const { file, path } of bundles) {
+      for (const bundle of bundles) {
+        const { file, path } = bundle;
         if (
           pending.has(file) &&
           queue.some(({ request }) => request.do === "load" && request.file === file)
         ) continue;
         queue.unshift({
-          request: { id: nextId++, do: "load", file, bundle: path },
-          resolve: () => {},
+          request: { do: "load", file, bundle: path },
+          token: crypto.randomUUID(),
+          resolve: () => void (bundle.crashes = 0),
           reject: (error) => log(error.message),
         });
       }
@@ -158,7 +181,7 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
       return;
     }
     const first = queue[0];
-    if (first === undefined || reply.id !== first.request.id || reply.say === "begin") return;
+    if (first === undefined || reply.token !== first.token) return;
     clearTimeout(timer);
     queue.shift();
     first.resolve(reply);
@@ -168,17 +191,18 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
   const next = (): void => {
     const first = queue[0];
     if (first === undefined || child === undefined || !ready) return;
-    child.stdin!.write(`${JSON.stringify(first.request)}\n`);
+    const request: Request = { token: first.token, ...first.request };
+    child.stdin!.write(`${JSON.stringify(request)}\n`);
     const mine = child;
     timer = setTimeout(() => {
       hung = ruleHung({ file: shown(first.request.file) }, patience / 1000, verb(first.request));
-      mine.kill("SIGKILL");
+      kill(mine);
     }, patience);
   };
 
-  const ask = (request: Request): Promise<Reply> =>
+  const ask = (request: Question): Promise<Reply> =>
     new Promise((resolve, reject) => {
-      queue.push({ request, resolve, reject });
+      queue.push({ request, token: crypto.randomUUID(), resolve, reject });
       if (child === undefined) start();
       else if (queue.length === 1) next();
     });
@@ -189,10 +213,14 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
       const path = join(folder, `rule-${nextBundle++}.mjs`);
       await put(path, bundle.code);
       forget(file);
-      bundles.push({ file, path });
+      const mine = { file, path, loaded: false, crashes: 0 };
+      bundles.push(mine);
       try {
-        const reply = await ask({ id: nextId++, do: "load", file, bundle: path });
-        if (reply.say === "rules") return { rules: reply.rules };
+        const reply = await ask({ do: "load", file, bundle: path });
+        if (reply.say === "rules") {
+          mine.loaded = true;
+          return { rules: reply.rules };
+        }
         forget(file);
         return reply.say === "failed"
           ? { failure: reply.failure }
@@ -202,7 +230,7 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
       }
     },
     async text(file, rule, text, alert) {
-      const reply = await ask({ id: nextId++, do: "text", file, rule, text, alert });
+      const reply = await ask({ do: "text", file, rule, text, alert });
       if (reply.say === "text") return reply.text;
       throw textFailed(
         { file: shown(file) },
@@ -215,14 +243,14 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
     },
     async close() {
       closed = true;
-      child?.kill("SIGKILL");
+      if (child !== undefined) kill(child);
       await ending;
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
-function verb(request: Request): string {
+function verb(request: Question): string {
   return request.do === "load" ? "load" : `make the ${request.text} of`;
 }
 

@@ -1,12 +1,13 @@
 // The rule host's own program: the only place where a rule's code runs. It is bundled and started
 // by host.ts in a process without privileges, and obeys the requests on its stdin.
 import { writeSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { apiSymbol, ruleApi } from "./rule_api.ts";
+import { longestReply } from "./host_message.ts";
 import type { Reply, Request } from "./host_message.ts";
-import { ruleMark } from "./rule.ts";
+import { maxText, ruleMark } from "./rule.ts";
 import type { Rule } from "./rule.ts";
+import { splitLines } from "../lines.ts";
 import { describeThrown } from "./thrown.ts";
 
 Object.assign(globalThis, { [apiSymbol]: ruleApi });
@@ -21,9 +22,20 @@ console.log =
 const rules = new Map<string, readonly Rule[]>();
 const ruleBundle = /rule-\d+\.mjs[^:]*:\d+:\d+/;
 
-/** Written at once: whoever kills this process must know whose code it was in. */
+/** What JSON has no number for is told as it was written, so that a mistake can be named. */
+function plain(_: string, value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}n`;
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
+
+/** On a line of its own, whatever a rule has printed. */
 function say(reply: Reply): void {
-  let bytes: Uint8Array = new TextEncoder().encode(`${JSON.stringify(reply)}\n`);
+  const text = JSON.stringify(reply, plain);
+  if (text.length > longestReply && "token" in reply) {
+    const message = `${text.length} characters of data: a rule may have ${longestReply}`;
+    return say({ say: "failed", token: reply.token, failure: { message, at: "" } });
+  }
+  let bytes: Uint8Array = new TextEncoder().encode(`\n${text}\n`);
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(writeSync(1, bytes));
@@ -50,12 +62,12 @@ async function load(request: Request & { do: "load" }): Promise<Reply> {
   if (found.length === 0 || !found.every(isRule)) {
     return {
       say: "failed",
-      id: request.id,
+      token: request.token,
       failure: { message: "", at: "", found: describe(exported) },
     };
   }
   rules.set(request.file, found);
-  return { say: "rules", id: request.id, rules: found.map(({ data }) => data) };
+  return { say: "rules", token: request.token, rules: found.map(({ data }) => data) };
 }
 
 function text(request: Request & { do: "text" }): Reply {
@@ -63,19 +75,33 @@ function text(request: Request & { do: "text" }): Reply {
   if (make === undefined) throw new Error(`the rule has no function ${request.text}`);
   const made = make(request.alert);
   if (typeof made !== "string") throw new TypeError(`${request.text} returned no text`);
-  return { say: "text", id: request.id, text: made.slice(0, 5000) };
+  return { say: "text", token: request.token, text: made.slice(0, maxText) };
 }
 
 async function answer(request: Request): Promise<void> {
-  say({ say: "begin", id: request.id });
   try {
     say(request.do === "load" ? await load(request) : text(request));
   } catch (thrown) {
-    say({ say: "failed", id: request.id, failure: describeThrown(thrown, ruleBundle) });
+    say({ say: "failed", token: request.token, failure: describeThrown(thrown, ruleBundle) });
   }
 }
 
+// What a rule left running and nobody waits for is the rule's own loss.
+process.on(
+  "unhandledRejection",
+  (thrown) => console.error("a rule's promise was rejected:", thrown),
+);
+process.on("uncaughtException", (thrown) => console.error("a rule threw later:", thrown));
+
 say({ say: "ready" });
-for await (const line of createInterface({ input: process.stdin })) {
-  await answer(JSON.parse(line) as Request);
+const pending: Request[] = [];
+let working: Promise<void> | undefined;
+void splitLines(process.stdin, (line) => {
+  pending.push(JSON.parse(line) as Request);
+  working ??= work();
+}).then(() => process.exit());
+
+async function work(): Promise<void> {
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) await answer(next);
+  working = undefined;
 }

@@ -4,11 +4,10 @@
 import * as v from "valibot";
 import type { AlertFacts, RuleData, TextName } from "./rule.ts";
 
-/** To the host. Each request is answered by one reply with its id. */
-export type Request =
-  | { readonly id: number; readonly do: "load"; readonly file: string; readonly bundle: string }
+/** What the host is asked. */
+export type Question =
+  | { readonly do: "load"; readonly file: string; readonly bundle: string }
   | {
-    readonly id: number;
     readonly do: "text";
     readonly file: string;
     readonly rule: number;
@@ -16,12 +15,17 @@ export type Request =
     readonly alert: AlertFacts;
   };
 
+/** To the host. Each is answered by one reply with its token. */
+export type Request = Question & { readonly token: string };
+
 const maxText = 10_000;
+/** In characters. A longer reply is none: a rule must not fill the memory of the main process. */
+export const longestReply: number = 1 << 20;
 
 const At = v.string();
 
 const QueryData = v.object({
-  where: v.array(v.record(v.string(), v.unknown())),
+  where: v.array(v.unknown()),
   by: v.array(v.unknown()),
   at: v.array(At),
 });
@@ -31,7 +35,7 @@ const ValueData: v.GenericSchema<unknown> = v.lazy(() =>
     v.object({
       aggregate: v.picklist(["count", "rate", "sum"]),
       field: v.optional(v.unknown()),
-      window: v.unknown(),
+      window: v.optional(v.unknown()),
       query: QueryData,
       at: At,
     }),
@@ -62,7 +66,7 @@ const RuleShape = v.object({
 
 const ConditionShape = v.object({
   is: v.picklist(["above", "below"]),
-  threshold: v.unknown(),
+  threshold: v.optional(v.unknown()),
   recovery: v.optional(v.unknown()),
   value: ValueData,
   at: At,
@@ -79,17 +83,16 @@ const FailureSchema = v.object({
   found: v.optional(v.string()),
 });
 
-/** From the host. `begin` says whose code runs from now on. */
+/** From the host. */
 const ReplySchema = v.variant("say", [
   v.object({ say: v.literal("ready") }),
-  v.object({ say: v.literal("begin"), id: v.number() }),
-  v.object({ say: v.literal("rules"), id: v.number(), rules: v.array(RuleShape) }),
+  v.object({ say: v.literal("rules"), token: v.string(), rules: v.array(RuleShape) }),
   v.object({
     say: v.literal("text"),
-    id: v.number(),
+    token: v.string(),
     text: v.pipe(v.string(), v.maxLength(maxText)),
   }),
-  v.object({ say: v.literal("failed"), id: v.number(), failure: FailureSchema }),
+  v.object({ say: v.literal("failed"), token: v.string(), failure: FailureSchema }),
 ]);
 
 /** A rule whose values have not been checked yet. */
@@ -109,10 +112,9 @@ export interface Failure {
 
 export type Reply =
   | { readonly say: "ready" }
-  | { readonly say: "begin"; readonly id: number }
-  | { readonly say: "rules"; readonly id: number; readonly rules: readonly UncheckedRule[] }
-  | { readonly say: "text"; readonly id: number; readonly text: string }
-  | { readonly say: "failed"; readonly id: number; readonly failure: Failure };
+  | { readonly say: "rules"; readonly token: string; readonly rules: readonly UncheckedRule[] }
+  | { readonly say: "text"; readonly token: string; readonly text: string }
+  | { readonly say: "failed"; readonly token: string; readonly failure: Failure };
 
 /** Reads a line of the host; undefined for what isn't one of its replies. */
 export function readReply(line: string): Reply | undefined {

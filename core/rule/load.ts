@@ -1,5 +1,6 @@
 // Rule files from a folder to checked rules. A file with a mistake costs the others nothing.
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { duplicateAlert, noRules, notARule, ruleThrew, unreadableFile } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
@@ -28,10 +29,8 @@ export async function findRuleFiles(places: readonly string[]): Promise<string[]
   const files: string[] = [];
   for (const place of places) {
     try {
-      if ((await stat(place)).isDirectory()) {
-        const entries = await readdir(place, { recursive: true });
-        files.push(...entries.filter(isRuleFile).sort().map((entry) => resolve(place, entry)));
-      } else files.push(resolve(place));
+      if ((await stat(place)).isDirectory()) files.push(...await ruleFilesBelow(resolve(place)));
+      else files.push(resolve(place));
     } catch (thrown) {
       throw unreadableFile(place, thrown);
     }
@@ -40,9 +39,31 @@ export async function findRuleFiles(places: readonly string[]): Promise<string[]
   return [...new Set(files)];
 }
 
-function isRuleFile(path: string): boolean {
-  if (!/\.[tj]s$/.test(path) || /\.(test|d)\.[tj]s$/.test(path)) return false;
-  return path.split("/").every((part) => !/^[._]/.test(part) && part !== "node_modules");
+/** Links to files are followed; those to folders aren't: they may lead round in a circle. */
+async function ruleFilesBelow(folder: string): Promise<string[]> {
+  const files: string[] = [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
+    const path = join(folder, entry.name);
+    if (/^[._]/.test(entry.name) || entry.name === "node_modules") continue;
+    if (entry.isDirectory()) files.push(...await ruleFilesBelow(path));
+    else if (isRuleFile(entry.name) && (entry.isFile() || (await stat(path)).isFile())) {
+      files.push(path);
+    }
+  }
+  return files;
+}
+
+function isRuleFile(name: string): boolean {
+  return /\.[tj]s$/.test(name) && !/\.(test|d)\.[tj]s$/.test(name);
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return ""; // It is there no more: the mistake is told without the column of its value.
+  }
 }
 
 /** What the rules are read with. */
@@ -113,7 +134,12 @@ async function loadFile(
       ],
     };
   }
-  const source = await readFile(file, "utf8");
+  const texts = new Map<string, string>();
+  const source = (name: string): string => {
+    let text = texts.get(name);
+    if (text === undefined) texts.set(name, text = textOf(name));
+    return text;
+  };
   const checked = loaded.rules.map((raw, index) =>
     checkRule(raw, { file, index, bundle, source, ...options })
   );

@@ -160,7 +160,11 @@ function makeValue<Label extends FieldName>(data: ValueData): Value<Label> {
     above: (threshold, options) => compare("above", threshold, options, callSite()),
     below: (threshold, options) => compare("below", threshold, options, callSite()),
     over: (whole, options) =>
-      makeValue({ share: [data, whole.data], min: options?.min ?? 0, at: callSite() }),
+      makeValue({
+        share: [data, (whole as Value | undefined)?.data as ValueData],
+        min: options?.min ?? 0,
+        at: callSite(),
+      }),
   };
 }
 

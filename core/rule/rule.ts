@@ -45,6 +45,9 @@ export interface RuleOptions<Label extends FieldName = never, Own extends string
   readonly runbook?: string;
 }
 
+/** How long a text of an alert may be, in UTF-16 units; the rest is cut off. */
+export const maxText = 5000;
+
 /** The texts of a rule that may be functions. */
 export const textNames = ["summary", "description"] as const;
 export type TextName = (typeof textNames)[number];
@@ -115,7 +118,7 @@ export function rule<Label extends FieldName, Own extends string = never>(
     if (typeof value === "function") {
       texts[key as TextName] = value as (alert: AlertFacts) => string;
       data[key] = { function: true };
-    } else data[key] = key === "when" ? (value as { data?: unknown }).data ?? value : value;
+    } else data[key] = key === "when" ? (value as { data?: unknown } | null)?.data ?? value : value;
   }
   data.unknown = Object.keys(options).filter((key) => !(known as readonly string[]).includes(key));
   return { [ruleMark]: true, data: data as unknown as RuleData, texts };

@@ -1,42 +1,31 @@
+// What is special to stdout; what every sink promises is in test/contract/sink.test.ts.
 import { describe, expect, test } from "bun:test";
 import { stripVTControlCharacters } from "node:util";
 import { alertOf, hostileNames, rawControl } from "../../test/alert.ts";
-import { sinkContract } from "../../test/contract/sink.ts";
 import { showAlert, stdoutSink } from "./stdout.ts";
 
-const setUp = (json: boolean) => () => {
-  const written: string[] = [];
-  const sink = stdoutSink({ json, write: (text) => written.push(text) });
-  return Promise.resolve({ sink, received: () => written });
-};
-
-sinkContract("stdout for people", { setUp: setUp(false) });
-sinkContract("stdout in JSON", { setUp: setUp(true), read: (text) => JSON.parse(text) });
-
 describe("stdout in JSON", () => {
+  const printed = async (comm: string): Promise<string> => {
+    const written: string[] = [];
+    const sink = stdoutSink({ json: true, write: (text) => written.push(text) });
+    const signal = new AbortController().signal;
+    await sink.send(alertOf({ labels: { comm } }), { id: "msg_1", signal });
+    return written.join("");
+  };
+
   test("writes an object a line, and nothing but ASCII where a terminal could be fooled", async () => {
-    const { sink, received } = await setUp(true)();
     for (const comm of hostileNames) {
-      await sink.send(alertOf({ labels: { comm } }), {
-        id: "",
-        signal: new AbortController().signal,
-      });
-    }
-    for (const text of received()) {
+      const text = await printed(comm);
       expect(text).toMatch(/^\{[^\n]*\}\n$/);
       expect(text.slice(0, -1)).not.toMatch(rawControl);
     }
   });
 
   test("keeps a name as it is for who reads it", async () => {
-    const { sink, received } = await setUp(true)();
     const comm = "\x1b[31m\u009b\u202e€";
-    await sink.send(alertOf({ labels: { comm } }), {
-      id: "",
-      signal: new AbortController().signal,
-    });
-    expect(JSON.parse(received()[0]!).data.labels.comm).toBe(comm);
-    expect(received()[0]).toContain("€");
+    const text = await printed(comm);
+    expect(JSON.parse(text).data.labels.comm).toBe(comm);
+    expect(text).toContain("€");
   });
 });
 

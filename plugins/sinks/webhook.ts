@@ -132,26 +132,35 @@ async function readAnswer(response: Response, url: string): Promise<void> {
   });
 }
 
-/** The beginning of an answer, however long it is. */
+/** The beginning of an answer, however long it is, or as much of it as came. */
 async function firstBytes(response: Response): Promise<string> {
   const reader = response.body?.getReader();
   if (reader === undefined) return "";
   const decoder = new TextDecoder();
   let text = "";
-  while (text.length < maxAnswer) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    text += decoder.decode(value, { stream: true });
+  try {
+    while (text.length < maxAnswer) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      text += decoder.decode(value, { stream: true });
+    }
+    await reader.cancel();
+  } catch {
+    // It broke off, or took too long: the status has come, and that is what counts.
   }
-  await reader.cancel();
   return text;
 }
 
 const longestWait = 3_600_000;
 
-/** Milliseconds of a Retry-After: seconds, or an HTTP date. */
+/** Milliseconds of a Retry-After: seconds, or an HTTP date; undefined for anything else. */
 export function retryAfter(value: string | null, now: number = Date.now()): number | undefined {
-  if (value === null) return undefined;
-  const wait = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now;
+  const text = value?.trim() ?? "";
+  // Date.parse takes nearly everything for a date: RFC 9110 has only those that end in GMT.
+  const wait = /^\d+$/.test(text)
+    ? Number(text) * 1000
+    : text.endsWith("GMT")
+    ? Date.parse(text) - now
+    : NaN;
   return Number.isNaN(wait) ? undefined : Math.min(longestWait, Math.max(0, wait));
 }

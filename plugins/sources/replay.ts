@@ -6,6 +6,7 @@
 //    "subsystems":{"0":"core"},"fields":["reason","ownerInode"]}
 // each other line an array: [milliseconds since 1970, how many drops, the label of each field …].
 import { createReadStream } from "node:fs";
+import type { ReadStream } from "node:fs";
 import * as v from "valibot";
 import { fieldNames, isFieldName } from "../../core/drop/field.ts";
 import type { Drop, FieldName } from "../../core/drop/field.ts";
@@ -39,29 +40,36 @@ const maxCount = 1e12;
 /** Reads a capture. */
 export function replaySource(options: ReplayOptions): Source {
   const { file } = options;
+  // A pipe can be opened once: what the facts were read from is what is run.
+  let opened: Promise<Capture> | undefined;
   return {
     name: `replay:${file}`,
     async facts(): Promise<SourceFacts> {
-      const { head, close } = await openCapture(file);
-      close();
+      const { head } = await (opened ??= openCapture(file));
       return {
         world: worldOf(head),
         title: `a capture of Linux ${head.kernel}`,
         unavailable: (field) =>
-          head.fields.includes(field) || derived.includes(field)
+          head.fields.includes(field) ||
+            (derived.includes(field) && head.fields.includes("reason"))
             ? undefined
             : `the capture ${file} has only ${head.fields.join(", ")}`,
       };
     },
     async run(run) {
-      const { head, lines, close } = await openCapture(file);
+      const capture = await (opened ?? openCapture(file));
+      opened = undefined;
+      const { head, lines, close } = capture;
+      run.signal.addEventListener("abort", close);
       const world = worldOf(head);
       const counter = dropCounter(run.plan, world);
+      const derive = deriver(world);
       const sampling = run.plan.samples;
       const sampled = sampling && dropMatcher(sampling.predicate, world);
       let samples: Drop[] = [];
       let end: number | undefined;
       let unreadable = 0;
+      let unreadableInAll = 0;
       const tick = (at: number): void => {
         const { seen, reasons, maps } = counter.take();
         run.onTick({
@@ -86,7 +94,9 @@ export function replaySource(options: ReplayOptions): Source {
         const read = readLine(line, drop);
         if (read === undefined) {
           unreadable++;
-          run.log(`${file}:${number}: this line of the capture can't be read, and is left out`);
+          if (++unreadableInAll <= mostSaid) {
+            run.log(`${file}:${number}: this line of the capture can't be read, and is left out`);
+          }
           continue;
         }
         // Ticks lie on multiples of the interval, as those of the kernel do.
@@ -95,7 +105,7 @@ export function replaySource(options: ReplayOptions): Source {
           throw badCapture(file, number, "the time jumps by over a day");
         }
         for (; read.at >= end; end += run.interval) tick(end);
-        derive(drop, world);
+        derive(drop);
         counter.add(drop as Drop, read.n);
         if (sampled !== undefined && samples.length < sampling!.perTick && sampled(drop)) {
           samples.push({ ...drop });
@@ -103,27 +113,31 @@ export function replaySource(options: ReplayOptions): Source {
       }
       if (end !== undefined) tick(end);
       close();
+      if (unreadableInAll > mostSaid) {
+        run.log(`${file}: ${unreadableInAll} lines can't be read, and are left out`);
+      }
     },
   };
 }
 
 const maxIdle = 86_400_000;
+/** How many lines that can't be read are said one by one. */
+const mostSaid = 10;
+/** The last time that a Date can be. */
+const endOfTime = 8.64e15;
 /** Fields that follow from the reason. */
 const derived: readonly FieldName[] = ["subsystem", "class"];
 
-function derive(drop: { [name: string]: string }, world: ReasonWorld): void {
-  const reason = drop.reason ?? "";
-  drop.subsystem = reason.includes("/") ? reason.slice(0, reason.indexOf("/")) : "core";
-  drop.class = classes.get(reason) ?? remember(reason, world);
-}
-
-const classes = new Map<string, string>();
-
-function remember(reason: string, world: ReasonWorld): string {
-  const id = [...world.reasons].find(([, name]) => name === reason)?.[0];
-  const found = id === undefined ? "unknown" : world.names.classOf(id);
-  if (classes.size < 10_000) classes.set(reason, found);
-  return found;
+/** Makes what fills in these fields. */
+function deriver(world: ReasonWorld): (drop: { [name: string]: string }) => void {
+  const classes = new Map(
+    [...world.reasons].map(([id, name]) => [name, world.names.classOf(id)]),
+  );
+  return (drop) => {
+    const reason = drop.reason ?? "";
+    drop.subsystem = reason.includes("/") ? reason.slice(0, reason.indexOf("/")) : "core";
+    drop.class = classes.get(reason) ?? "unknown";
+  };
 }
 
 function worldOf(head: Head): ReasonWorld {
@@ -156,15 +170,28 @@ async function openCapture(file: string): Promise<Capture> {
 
 const longestLine = 1 << 20;
 
-async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+async function* readLines(stream: ReadStream): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const chunk of stream) {
+  for await (const chunk of untilClosed(stream)) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = (lines.pop() ?? "").slice(0, longestLine);
+    rest = lines.pop() ?? "";
+    // What is too long is cut so that it can't be read: its end is no end.
+    if (rest.length > longestLine) rest = rest.slice(0, longestLine).replace(/^\[/, "");
     yield* lines;
   }
   if (rest !== "") yield rest;
+}
+
+/** Ends quietly where the stream was closed on purpose. */
+async function* untilClosed(stream: ReadStream): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream as AsyncIterable<Uint8Array>;
+  } catch (thrown) {
+    if (!stream.destroyed || (thrown as { code?: string }).code !== "ERR_STREAM_PREMATURE_CLOSE") {
+      throw thrown;
+    }
+  }
 }
 
 function readHead(file: string, line: string): Head {
@@ -202,7 +229,7 @@ function lineReader(
     if (!Array.isArray(row) || row.length !== fields.length + 2) return undefined;
     const [at, n] = row as [unknown, unknown];
     if (typeof at !== "number" || typeof n !== "number" || !Number.isInteger(n)) return undefined;
-    if (!(at >= 0) || n < 1 || n > maxCount) return undefined;
+    if (!(at >= 0 && at <= endOfTime) || n < 1 || n > maxCount) return undefined;
     for (let i = 0; i < fields.length; i++) {
       const label: unknown = row[i + 2];
       if (typeof label !== "string") return undefined;

@@ -115,13 +115,12 @@ function addReason(reasons: Map<number, string>, id: number, name: string): void
 }
 
 async function readBtf(name: string, base?: Btf): Promise<Btf | undefined> {
-  let bytes: Uint8Array;
   try {
-    bytes = await readFile(`${btfFolder}/${name}`);
+    return parseBtf(await readFile(`${btfFolder}/${name}`), base);
   } catch {
+    // There is none, or it is of a kind that isn't known here: the fields that need it say so.
     return undefined;
   }
-  return parseBtf(bytes, base);
 }
 
 /** Reasons of loaded modules: `mac80211_unusable/RX_DROP_U_MIC_FAIL`. */

@@ -33,6 +33,8 @@ export interface BpftraceOptions {
 
 const firstPause = 500;
 const longestPause = 30_000;
+/** After so long people would like to know why nothing happens. */
+const slowStart = 3000;
 /** Having run for so long, the next failure counts as the first again. */
 const settled = 60_000;
 
@@ -100,8 +102,15 @@ async function superviseBpftrace(
   while (!run.signal.aborted) {
     const startedAt = Date.now();
     let attached = false;
+    const slow = setTimeout(() => {
+      const lines = program.text.split("\n").length;
+      run.log(
+        `the kernel still checks the program of ${lines} lines: many conditions take a while`,
+      );
+    }, slowStart);
     const outcome = await once(command, program, facts, run, {
       onAttached: () => {
+        clearTimeout(slow);
         attached = true;
         if (!attachedOnce) run.onAttached();
         attachedOnce = true;
@@ -112,6 +121,7 @@ async function superviseBpftrace(
         downSince = undefined;
       },
     });
+    clearTimeout(slow);
     if (run.signal.aborted) {
       for (const complaint of outcome.complaints) run.log(`bpftrace: ${printable(complaint)}`);
       return;
@@ -192,10 +202,9 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
   const code = (outcome.error as { code?: string } | undefined)?.code;
   if (code === "ENOENT" || /command not found|No such file or directory: .?bpftrace/.test(output)) {
     // Of `sudo -n bpftrace` either can be missing.
-    const wrapper = code === "ENOENT" && !/bpftrace$/.test(file);
-    return wrapper
-      ? noBpftrace(file, `it is the command of --bpftrace: install it, or name another`)
-      : noBpftrace(file === "bpftrace" ? file : "bpftrace", `install it: ${installCommand()}`);
+    return file !== "bpftrace" && code === "ENOENT"
+      ? noBpftrace(file, "it is what --bpftrace names: install it, or name another")
+      : noBpftrace("bpftrace", `install it: ${installCommand()}`);
   }
   const isRoot = process.getuid?.() === 0;
   if (
