@@ -33,6 +33,21 @@ describe("text that a stranger chose", () => {
     expect(quote(undefined)).toBe('"undefined"');
   });
 
+  test("is quoted though JSON can't say it", () => {
+    const endless: Record<string, unknown> = { name: "x\x1b[1m" };
+    endless.self = endless;
+    expect(quote(10n)).toBe('"10n"');
+    expect(quote({ maxKeys: 10n })).toContain("maxKeys: 10n");
+    expect(quote(endless)).toContain("self: [Circular");
+    expect(quote(endless)).not.toMatch(rawControl);
+    const bad = {
+      toJSON() {
+        throw new Error("no");
+      },
+    };
+    expect(quote(bad)).toMatch(/^".*toJSON.*"$/);
+  });
+
   test("in JSON is the same to whoever reads it", () => {
     for (const name of hostileNames) {
       expect(JSON.parse(jsonLine({ name }))).toEqual(JSON.parse(JSON.stringify({ name })));
@@ -94,7 +109,7 @@ describe("an error", () => {
     ];
     expect(new Set(made.map(({ code }) => code)).size).toBe(made.length);
     for (const { message, exit } of made) {
-      expect(message).not.toMatch(/\.$/);
+      expect(message).not.toMatch(/\S\.$/); // Behind a space it is the name of something.
       expect([1, 2, 3]).toContain(exit);
     }
   });

@@ -89,7 +89,8 @@ export function makeQueue(sink: Sink, options: QueueOptions): Queue {
         }
         // A receiver may ask for more time, not for less: its clock may be wrong, or its zero a habit.
         const asked = thrown instanceof DeliveryError ? thrown.retryAfter ?? 0 : 0;
-        const usual = random() * Math.min(longestRetry, firstRetry * 2 ** attempt);
+        const most = Math.min(longestRetry, firstRetry * 2 ** attempt);
+        const usual = Math.max(firstRetry, random() * most);
         const pause = Math.max(asked, usual);
         log(
           `${sink.name}: ${name}: ${reasonOf(thrown)}; next attempt in ${

@@ -5,10 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { relative } from "node:path";
 import { makeFolder } from "../../test/folder.ts";
 import type { Folder } from "../../test/folder.ts";
-import { facts } from "../../test/world.ts";
+import { facts, reasons, sites, subsystems } from "../../test/world.ts";
+import { reasonWorld } from "../drop/reason.ts";
 import type { DropwatchError } from "../error.ts";
+import type { SourceFacts } from "../watch/source.ts";
 import type { Aggregate, CheckedRule } from "./check.ts";
 import { loadRules } from "./load.ts";
+import type { RuleSet } from "./load.ts";
 
 interface Mistake {
   /** What is before the value in the message: `bad window`. */
@@ -107,6 +110,11 @@ const ofWhere: readonly Case[] = [
     value: "sixteen-bytes-16",
   }],
   ["a stack", where(`{ stack: ▸"tcp_v4_rcv" }`), { what: "bad stack", value: "tcp_v4_rcv" }],
+  ["a site that no function can be called", where(`{ site: ▸"no name" }`), {
+    what: "bad site",
+    value: "no name",
+  }],
+  ["null for an object of fields", where(`▸null`), { what: "bad where", value: null }],
   ["a value of another type", where(`{ dport: ▸true }`), { what: "bad dport", value: true }],
   [
     "a field in the second where",
@@ -139,6 +147,10 @@ const ofValues: readonly Case[] = [
   ["a window that is a number", when(`drops.count(▸600).above(1)`), {
     what: "bad window",
     value: 600,
+  }],
+  ["a window that isn't there", when(`drops.▸count().above(1)`), {
+    what: "bad window",
+    value: undefined,
   }],
   ["a window of zero", when(`drops.count(▸"0s").above(1)`), { what: "bad window", value: "0s" }],
   ["a window that no whole ticks fill", when(`drops.rate(▸"1500ms").above(1)`), {
@@ -173,6 +185,22 @@ const ofValues: readonly Case[] = [
     when(`drops.count("1m").over(drops.count(▸"1mm")).above(0.5)`),
     { what: "bad window", value: "1mm" },
   ],
+  ["a threshold below zero", when(`drops.rate("10s").above(▸-5)`), {
+    what: "bad threshold",
+    value: -5,
+  }],
+  ["a threshold without bounds", when(`drops.rate("10s").above(▸Infinity)`), {
+    what: "bad threshold",
+    value: "Infinity",
+  }],
+  ["a threshold that is no number", when(`drops.rate("10s").below(▸NaN)`), {
+    what: "bad threshold",
+    value: "NaN",
+  }],
+  ["a threshold that isn't there", when(`drops.rate("10s").▸above()`), {
+    what: "bad threshold",
+    value: undefined,
+  }],
   ["a recovery above the threshold", when(`drops.rate("10s").above(100, { recovery: ▸200 })`), {
     what: "bad recovery",
     value: 200,
@@ -211,6 +239,11 @@ const ofRules: readonly Case[] = [
     what: "bad when",
     value: "often",
   }],
+  ["a condition that is null", `export default ▸rule({ alert: "Null", when: null });\n`, {
+    what: "bad when",
+    value: "nothing",
+  }],
+  ["a severity that is null", having(`severity: ▸null,`), { what: "bad severity", value: null }],
   ["a severity", having(`severity: ▸"warn",`), {
     what: "bad severity",
     value: "warn",
@@ -228,6 +261,7 @@ const ofRules: readonly Case[] = [
     what: "bad labels",
     value: ["storage"],
   }],
+  ["labels that are null", having(`labels: ▸null,`), { what: "bad labels", value: null }],
   ["a label's value", having(`labels: { team: ▸47 },`), { what: "bad label team", value: 47 }],
   ["a label's name", having(`labels: { ▸"a-b": "x" },`), {
     what: "bad label name",
@@ -281,6 +315,28 @@ export const shared = drops
   .where({ reason: "NO_SOCKT" });
 `;
 
+const ports = `import { drops } from "dropwatch";
+
+/**
+ * The ports of several rules. The rule that imports it has the same value below the line on which the
+ * mistake stands here.
+ */
+
+export const shared = drops.where({ dport: ▸99999 });
+`;
+
+const withPorts = `import { rule } from "dropwatch";
+import { shared } from "./_ports.ts";
+
+export default rule({
+  alert: "WithPorts",
+  when: shared.rate("10s").above(1),
+  labels: { a: "99999" },
+
+  summary: "99999",
+});
+`;
+
 const right = `${head}export default [
   rule({
     alert: "All",
@@ -316,12 +372,25 @@ const fileOf = (name: string): string => `${name.replace(/\W/g, "_")}.ts`;
 /** Why this kernel doesn't give a field. */
 const unavailable = "this kernel has no cgroups";
 
+/** Reads files as the rules of a kernel. */
+async function load(names: readonly string[], facts: SourceFacts): Promise<RuleSet> {
+  const set = await loadRules({
+    files: names.map(folder.file),
+    facts: Promise.resolve(facts),
+    interval: 1000,
+    log: () => {},
+  });
+  await set.host.close();
+  return set;
+}
+
 beforeAll(async () => {
-  folder = await makeFolder({ "_helper.ts": helper });
+  folder = await makeFolder({ "_helper.ts": helper, "_ports.ts": ports.replace("▸", "") });
   const files = new Map<string, string>([
     ["several.ts", several],
     ["array.ts", inArray],
     ["right.ts", right],
+    ["ports.ts", withPorts],
     ["unavailable.ts", head + where(`{ cgroupId: 5 }`)],
     [
       "helped.ts",
@@ -331,17 +400,10 @@ beforeAll(async () => {
   ]);
   for (const [name, source] of all) files.set(fileOf(name), head + source.replace("▸", ""));
   for (const [name, source] of files) await folder.write(name, source);
-  const set = await loadRules({
-    files: [...files.keys()].map(folder.file),
-    facts: Promise.resolve({
-      ...facts,
-      unavailable: (field) => field === "cgroupId" ? unavailable : undefined,
-    }),
-    interval: 1000,
-    log: () => {},
-  });
-  await set.host.close();
-  ({ errors, rules } = set);
+  ({ errors, rules } = await load([...files.keys()], {
+    ...facts,
+    unavailable: (field) => field === "cgroupId" ? unavailable : undefined,
+  }));
 });
 
 afterAll(() => folder.remove());
@@ -411,6 +473,94 @@ describe("mistakes", () => {
   test("in what a rule imports are told at the file where they are written", () => {
     const { code, place, data } = errorsOf("_helper.ts")[0]!;
     expect([code, data.value, place!.line]).toEqual(["RULE_MISTAKE", "NO_SOCKT", 5]);
+  });
+
+  test("in what a rule imports are told at their column there, though the rule has the same value", () => {
+    const lines = ports.split("\n");
+    const line = lines.findIndex((text) => text.includes("▸"));
+    const [error, ...more] = errors.filter(({ data }) => data.value === 99999);
+    expect(more).toEqual([]);
+    expect(error!.place).toEqual({
+      file: folder.file("_ports.ts"),
+      line: line + 1,
+      column: lines[line]!.indexOf("▸") + 1,
+    });
+  });
+});
+
+describe("a site", () => {
+  const wrong = (name: string, condition: string, value: string, nearest: readonly string[]) =>
+    [name, where(condition), { what: "bad site", value, nearest }] as const;
+  const wrongSites: readonly Case[] = [
+    wrong("nothing like a function", `{ site: ▸"nonsense" }`, "nonsense", []),
+    wrong("a function, nearly", `{ site: ▸"tcp_v4_rvc" }`, "tcp_v4_rvc", ["tcp_v4_rcv"]),
+    wrong("one of several", `{ site: ["tcp_v4_rcv", ▸"ip_rcv_cor"] }`, "ip_rcv_cor", [
+      "ip_rcv_core",
+    ]),
+    wrong("one behind not", `{ site: { not: ▸"udp4_lib_rcv" } }`, "udp4_lib_rcv", [
+      "__udp4_lib_rcv",
+    ]),
+  ];
+  const rightSites = where(`{ site: ["tcp_v4_rcv", "ip_rcv_core"] }`);
+  const noSite = where(`{ dport: 53 }`);
+
+  let asked: number;
+  let known: RuleSet;
+
+  const fileOfSite = (name: string): string => `site_${fileOf(name)}`;
+
+  /** A kernel whose functions are known. */
+  const withFunctions = (): SourceFacts => ({
+    ...facts,
+    world: reasonWorld(reasons, subsystems, (address) => sites.get(address) ?? "", () => {
+      asked++;
+      return new Set(sites.values());
+    }),
+  });
+
+  beforeAll(async () => {
+    asked = 0;
+    for (const [name, source] of wrongSites) {
+      await folder.write(fileOfSite(name), head + source.replace("▸", ""));
+    }
+    await folder.write("site_right.ts", head + rightSites);
+    await folder.write("site_none.ts", head + noSite);
+    const names = [...wrongSites.map(([name]) => fileOfSite(name)), "site_right.ts"];
+    known = await load(names, withFunctions());
+  });
+
+  test.each(wrongSites)(
+    "that the kernel has no function for is told at its place: %s",
+    (name, source, mistake) => {
+      const { value, nearest } = mistake;
+      const found = known.errors.filter(({ place }) =>
+        place!.file === folder.file(fileOfSite(name))
+      );
+      expect(found).toHaveLength(1);
+      expect(found[0]).toMatchObject({ code: "RULE_MISTAKE", exit: 1 });
+      expect(found[0]!.data).toMatchObject({ what: "bad site", value, nearest });
+      expect(found[0]!.place).toMatchObject(markOf(source)!);
+      expect(found[0]!.message).toContain(
+        `bad site "${value}": this kernel, with the modules that are loaded, has no such function`,
+      );
+      for (const near of nearest ?? []) expect(found[0]!.message).toContain(near);
+    },
+  );
+
+  test("that the kernel has a function for is right", () => {
+    expect(known.rules.map(({ file }) => file)).toEqual([folder.file("site_right.ts")]);
+  });
+
+  test("may have any name where the kernel's functions aren't known", async () => {
+    const set = await load(wrongSites.map(([name]) => fileOfSite(name)).slice(0, 1), facts);
+    expect(set.errors).toEqual([]);
+    expect(set.rules).toHaveLength(1);
+  });
+
+  test("is what the kernel's functions are read for, and nothing else is", async () => {
+    asked = 0;
+    expect((await load(["site_none.ts"], withFunctions())).errors).toEqual([]);
+    expect(asked).toBe(0);
   });
 });
 

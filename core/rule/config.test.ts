@@ -20,6 +20,9 @@ function failure(value: unknown): DropwatchError {
   throw new Error("it was taken");
 }
 
+const badRun = { source: { name: "x", run: 1, facts: () => {} } };
+const badFacts = { source: { name: "x", run: () => {}, facts: 2 } };
+
 const sent: unknown[] = [];
 
 /** A sink with a private part, which a copy of it would lack. */
@@ -31,6 +34,14 @@ class Remembering implements Sink {
     return Promise.resolve();
   }
 }
+
+/** What JSON can't say: it holds itself. */
+const endless: Record<string, unknown> = { name: "x" };
+endless.self = endless;
+
+/** A config that is on its way. */
+const late = Promise.resolve({ rules: 5 });
+const someday = new Date(0);
 
 const source: Source = {
   name: "mine",
@@ -95,6 +106,10 @@ describe("a mistake in a config", () => {
     ["null for a config", null, "default", null, "defineConfig"],
     ["a text for a config", "rules/", "default", "rules/", "defineConfig"],
     ["a function for a config", defineConfig, "default", defineConfig, "defineConfig"],
+    ["a list for a config", [], "default", [], "defineConfig"],
+    ["a map for a config", new Map(), "default", new Map(), "defineConfig"],
+    ["a promise of a config", late, "default", late, "defineConfig"],
+    ["an object of a class for a config", someday, "default", someday, "defineConfig"],
     ["a number for rules", { rules: 5 }, "rules", 5, "a folder"],
     ["a number among rules", { rules: ["a", 5] }, "rules", ["a", 5], "a folder"],
     ["a number for the interval", { interval: 1000 }, "interval", 1000, "50ms"],
@@ -114,9 +129,13 @@ describe("a mistake in a config", () => {
     ],
     ["a number for the source", { source: 5 }, "source", 5, "defineSource"],
     ["half a source", { source: { name: "x" } }, "source", { name: "x" }, "defineSource"],
+    ["a source whose run is no function", badRun, "source", badRun.source, "defineSource"],
+    ["a source whose facts are no function", badFacts, "source", badFacts.source, "defineSource"],
     ["a list for the command", { bpftrace: ["sudo"] }, "bpftrace", ["sudo"], "a command"],
     ["a text for a number", { maxKeys: "4096" }, "maxKeys", "4096", "a whole number"],
     ["a number that isn't whole", { maxKeys: 600.5 }, "maxKeys", 600.5, "a whole number"],
+    ["a bigint for a number", { maxKeys: 10n }, "maxKeys", 10n, "a whole number"],
+    ["a sink that holds itself", { sinks: [endless] }, "sinks.0", endless, "defineSink"],
     ["what is no number", { maxKeys: NaN }, "maxKeys", NaN, "a whole number"],
     ["too few keys", { maxKeys: 511 }, "maxKeys", 511, "512"],
     ["too many keys", { maxKeys: 1_000_001 }, "maxKeys", 1_000_001, "1000000"],

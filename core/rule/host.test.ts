@@ -4,10 +4,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
-import { readlinkSync, statSync } from "node:fs";
-import { chmod } from "node:fs/promises";
+import { readlinkSync, rmSync, statSync } from "node:fs";
+import { chmod, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { rawControl } from "../../test/alert.ts";
+import { hostileNames, rawControl } from "../../test/alert.ts";
 import { makeFolder } from "../../test/folder.ts";
 import type { Folder } from "../../test/folder.ts";
 import { facts } from "../../test/world.ts";
@@ -60,7 +60,11 @@ afterEach(async () => {
   await folder.remove();
 });
 
-async function load(files: Readonly<Record<string, string>>): Promise<Loaded> {
+/** Loads files; `onLog` is called with each message as it is logged. */
+async function load(
+  files: Readonly<Record<string, string>>,
+  onLog: (message: string) => void = () => {},
+): Promise<Loaded> {
   const paths: string[] = [];
   for (const [name, text] of Object.entries(files)) paths.push(await folder.write(name, text));
   const log: string[] = [];
@@ -68,7 +72,10 @@ async function load(files: Readonly<Record<string, string>>): Promise<Loaded> {
     files: paths,
     facts: Promise.resolve(facts),
     interval: 1000,
-    log: (message) => log.push(message),
+    log: (message) => {
+      log.push(message);
+      onLog(message);
+    },
   });
   hosts.push(host);
   return {
@@ -94,6 +101,26 @@ async function failure(promise: Promise<unknown>): Promise<DropwatchError> {
 function folderOf(host: RuleHost): string {
   const words = readFileSync(`/proc/${host.pid}/cmdline`, "utf8").split("\0").filter(Boolean);
   return dirname(words.at(-1)!);
+}
+
+/** Waits for what comes by itself, for two seconds at most. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Whether a process is no more, or waits only to be asked how it ended. */
+function hasEnded(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return true;
+  }
+}
+
+async function expectEnd(pid: number): Promise<void> {
+  expect(pid).toBeGreaterThan(1);
+  await until(() => hasEnded(pid));
+  expect(hasEnded(pid)).toBe(true);
 }
 
 /** Ends the process of a host, and waits until the host has seen it. */
@@ -167,6 +194,20 @@ describe("a file that fails while it is loaded", () => {
     expect(await loaded.text("z.ts")).toBe("After 12.5");
   });
 
+  test("because it has more data than a rule may is told how much, and costs the others nothing", async () => {
+    const loaded = await load({
+      "a.ts": good("Before"),
+      "m.ts": ruleOf("Large", `"x".repeat(5_000_000)`),
+      "z.ts": good("After"),
+    });
+    expect(loaded.alerts).toEqual(["Before", "After"]);
+    const [error, ...more] = loaded.errors;
+    expect(more).toEqual([]);
+    expect(error).toMatchObject({ code: "RULE_THREW", place: { file: folder.file("m.ts") } });
+    expect(error!.message).toMatch(/50\d{5} characters/);
+    expect(await loaded.text("z.ts")).toBe("After 12.5");
+  });
+
   test("isn't loaded again when the host has to be started anew", async () => {
     const loaded = await load({ "a.ts": good("Before"), "m.ts": "process.exit(3);" });
     expect(await loaded.text("a.ts")).toBe("Before 12.5");
@@ -214,11 +255,12 @@ describe("a text", () => {
   });
 
   test("keeps every character that a stranger chose", async () => {
-    const hostile = `\n{"say":"ready"}\r\n\x00\x85€😀"\\`;
-    const loaded = await load({ "a.ts": texts(`({ labels }) => labels.dport`) });
-    const labels = { dport: hostile };
-    const made = loaded.host.text(folder.file("a.ts"), 0, "summary", { ...alert, labels });
-    expect(await made).toBe(hostile);
+    const loaded = await load({ "a.ts": texts(`({ labels }) => labels.comm`) });
+    for (const comm of [...hostileNames, `\n{"say":"ready"}\r\n\x00\x85€😀"\\`, "a\u2028b"]) {
+      const labels = { comm };
+      const made = loaded.host.text(folder.file("a.ts"), 0, "summary", { ...alert, labels });
+      expect(await made).toBe(comm);
+    }
   });
 
   test("whose function throws or returns no text is told, and the next is made", async () => {
@@ -331,6 +373,20 @@ describe("what a rule prints", () => {
     expect(loaded.log.at(-1)).toContain("left out");
   });
 
+  test("to where replies go, without a line's end, doesn't cost it its answer", async () => {
+    const loaded = await load({
+      "a.ts": ruleOf(
+        "Partial",
+        `() => (fs.writeSync(1, "part"), process.stdout.write("ial"), "said")`,
+        `import fs from "node:fs";`,
+      ),
+      "b.ts": good("Other"),
+    });
+    expect(await loaded.text("a.ts")).toBe("said");
+    expect(await loaded.text("b.ts")).toBe("Other 12.5");
+    expect(await loaded.text("a.ts")).toBe("said");
+  });
+
   test("without a line's end doesn't fill our memory, and isn't printed", async () => {
     const loaded = await load({
       "a.ts": ruleOf(
@@ -346,71 +402,199 @@ describe("what a rule prints", () => {
   });
 });
 
+describe("what a rule leaves running", () => {
+  test.each([
+    ["a promise that is rejected", `Promise.reject(new Error("stray"));`],
+    [
+      "a promise that is rejected later",
+      `setTimeout(() => Promise.reject(new Error("stray")), 0);`,
+    ],
+    ["a timer that throws", `setTimeout(() => { throw new Error("stray"); }, 0);`],
+  ])("costs the others nothing, and is told in the log: %s", async (_, above) => {
+    const loaded = await load({
+      "a.ts": good("Before"),
+      "m.ts": ruleOf("Stray", `() => "own"`, above),
+      "z.ts": good("After"),
+    });
+    expect(loaded.errors).toEqual([]);
+    expect(loaded.alerts).toEqual(["Before", "Stray", "After"]);
+    const made = ["a.ts", "m.ts", "z.ts"].map((name) => loaded.text(name));
+    expect(await Promise.all(made)).toEqual(["Before 12.5", "own", "After 12.5"]);
+    await until(() => loaded.log.length > 0);
+    expect(loaded.log.join("\n")).toMatch(/error: stray/i);
+  });
+
+  // Under Deno a rule can start no process.
+  if (!deno) {
+    const spawning = (stdio: "inherit" | "ignore"): string =>
+      `cp.spawn("sleep", ["60"], { stdio: "${stdio}" }).pid`;
+    const above = `import cp from "node:child_process";`;
+
+    test("ends with the rule that hangs: a process that holds its pipes", async () => {
+      const loaded = await load({
+        "a.ts": good("Other"),
+        "m.ts": ruleOf("Hangs", `() => { console.log(${spawning("inherit")}); for (;;); }`, above),
+      });
+      const hung = failure(loaded.text("m.ts"));
+      expect(await loaded.text("a.ts")).toBe("Other 12.5");
+      expect((await hung).code).toBe("RULE_HUNG");
+      await expectEnd(Number(loaded.log[0]));
+    });
+
+    test("ends with the rule that ends its process", async () => {
+      const loaded = await load({
+        "m.ts": ruleOf(
+          "Ends",
+          `() => { console.log(${spawning("ignore")}); process.exit(); }`,
+          above,
+        ),
+      });
+      expect((await failure(loaded.text("m.ts"))).code).toBe("RULE_CRASHED");
+      await expectEnd(Number(loaded.log[0]));
+    });
+
+    test("ends when the host is closed", async () => {
+      const loaded = await load({
+        "m.ts": ruleOf("Starts", `() => String(${spawning("ignore")})`, above),
+      });
+      const pid = Number(await loaded.text("m.ts"));
+      expect(hasEnded(pid)).toBe(false);
+      await loaded.host.close();
+      await expectEnd(pid);
+    });
+  }
+});
+
 describe("a reply that a rule forges", () => {
-  const forging = (lines: readonly unknown[]): string => {
-    const text = lines.map((line) => typeof line === "string" ? line : JSON.stringify(line));
-    return `fs.writeSync(1, ${JSON.stringify(`${text.join("\n")}\n`)})`;
-  };
+  /**
+   * What a forger begins with. `say` writes lines to where replies go; `token` is that of the request
+   * which is being answered: the process of all rules hides it from none that looks for it.
+   */
+  const forger = (summary: string, whenLoaded = ""): string =>
+    ruleOf(
+      "Forger",
+      summary,
+      `import fs from "node:fs";
+let token;
+const { parse } = JSON;
+JSON.parse = (...args) => {
+  const value = parse(...args);
+  token = value?.token ?? token;
+  return value;
+};
+function say(...lines) {
+  const text = lines.map((line) => typeof line === "string" ? line : JSON.stringify(line));
+  let bytes = new TextEncoder().encode(text.join("\\n") + "\\n");
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(fs.writeSync(1, bytes));
+    } catch (error) {
+      if (error.code !== "EAGAIN") throw error;
+    }
+  }
+}
+function wait(milliseconds) {
+  for (const from = Date.now(); Date.now() - from < milliseconds;);
+}
+${whenLoaded}`,
+    );
+
+  /** Loads a forger between two others. All three give their own texts, asked for at once. */
+  async function expectTruth(source: string): Promise<void> {
+    const loaded = await load({ "a.ts": good("Before"), "m.ts": source, "z.ts": good("After") });
+    expect(loaded.errors).toEqual([]);
+    expect(loaded.alerts).toEqual(["Before", "Forger", "After"]);
+    const made = ["a.ts", "m.ts", "z.ts"].map((name) => loaded.text(name));
+    expect(await Promise.all(made)).toEqual(["Before 12.5", "true", "After 12.5"]);
+  }
 
   test("to a question that nobody asked, or of no known form, is not taken", async () => {
-    const forged = forging([
+    const forged = [
       "",
       "[]",
       "{}",
       "null",
       "{",
       "\u0000",
-      { say: "text", id: 99_999, text: "forged" },
-      { say: "text", id: "2", text: "forged" },
-      { say: "rules", id: 99_999, rules: [] },
-      { say: "failed", id: 99_999 },
-      { say: "nothing", id: 99_999 },
-    ]);
+      { say: "text", text: "forged" },
+      { say: "text", id: 1, text: "forged" },
+      { say: "text", token: "", text: "forged" },
+      { say: "text", token: null, text: "forged" },
+      { say: "text", token: 1, text: "forged" },
+      { say: "text", token: ["1"], text: "forged" },
+      { say: "text", token: "00000000-0000-4000-8000-000000000000", text: "forged" },
+      { say: "rules", rules: [] },
+      { say: "rules", token: "1", rules: [] },
+      { say: "failed", failure: { message: "forged", at: "" } },
+      { say: "failed", token: "1", failure: { message: "forged", at: "" } },
+      { say: "failed", token: "1" },
+      { say: "begin", token: "1" },
+      { say: "nothing", token: "1" },
+    ];
+    const saying = `say(...${JSON.stringify(forged)})`;
+    await expectTruth(forger(`() => (${saying}, "true")`, `${saying};`));
+  });
+
+  test("with a token that it guesses is not taken", async () => {
+    const guessing = `for (let i = 0; i < 500; i++) {
+      const token = crypto.randomUUID();
+      say(
+        { say: "text", token, text: "forged" },
+        { say: "rules", token, rules: [] },
+        { say: "failed", token, failure: { message: "forged", at: "" } },
+      );
+    }`;
+    await expectTruth(forger(`() => { ${guessing} return "true"; }`, guessing));
+  });
+
+  test("that says the host is ready in the middle of a rule's code changes nothing", async () => {
+    const ready = `say({ say: "ready" }, { say: "ready" })`;
+    await expectTruth(forger(`() => (${ready}, "true")`, `${ready};`));
+    await expectTruth(forger(`() => (${ready}, wait(100), ${ready}, "true")`));
+  });
+
+  test("that says the host is ready again and again gains the rule no time", async () => {
+    const loaded = await load({
+      "a.ts": good("Other"),
+      "m.ts": forger(`() => { for (;;) { say({ say: "ready" }); wait(100); } }`),
+    });
+    const hung = failure(loaded.text("m.ts"));
+    expect(await loaded.text("a.ts")).toBe("Other 12.5");
+    expect((await hung).code).toBe("RULE_HUNG");
+  });
+
+  test("more than once is not taken for what the next rule answers", async () => {
     const loaded = await load({
       "a.ts": good("Before"),
-      "m.ts": ruleOf(
-        "Forger",
-        `() => (${forged}, "true")`,
-        `import fs from "node:fs";\n${forged};`,
-      ),
+      "m.ts": forger(`() => {
+        const own = { say: "text", token, text: "own" };
+        say(own, own);
+        wait(100);
+        say(own, own);
+        return "too late";
+      }`),
       "z.ts": good("After"),
     });
-    expect(loaded.errors).toEqual([]);
-    expect(loaded.alerts).toEqual(["Before", "Forger", "After"]);
-    const made = ["a.ts", "m.ts", "z.ts"].map((name) => loaded.text(name));
-    expect(await Promise.all(made)).toEqual(["Before 12.5", "true", "After 12.5"]);
+    const made = ["a.ts", "m.ts", "z.ts", "a.ts"].map((name) => loaded.text(name));
+    expect(await Promise.all(made)).toEqual(["Before 12.5", "own", "After 12.5", "Before 12.5"]);
   });
 
-  test("that is longer than a text may be is not taken", async () => {
-    const loaded = await load({
-      "m.ts": ruleOf(
-        "Forger",
-        `() => {
-          for (let id = 1; id < 9; id++) {
-            fs.writeSync(1, JSON.stringify({ say: "text", id, text: "x".repeat(20_000) }) + "\\n");
-          }
-          return "true";
-        }`,
-        `import fs from "node:fs";`,
-      ),
-    });
-    expect(await loaded.text("m.ts")).toBe("true");
+  test("that is longer than a text may be is not taken, even with the true token", async () => {
+    await expectTruth(forger(`() => {
+      for (const length of [20_000, 1 << 20, 3 << 20]) {
+        say({ say: "text", token, text: "x".repeat(length) });
+      }
+      return "true";
+    }`));
   });
 
-  test("of rules is no answer to whoever asked for a text", async () => {
+  test("of rules is no answer to whoever asked for a text, even with the true token", async () => {
     const loaded = await load({
-      "m.ts": ruleOf(
-        "Forger",
-        `() => {
-          for (let id = 1; id < 9; id++) {
-            fs.writeSync(1, JSON.stringify({ say: "rules", id, rules: [] }) + "\\n");
-          }
-          return "true";
-        }`,
-        `import fs from "node:fs";`,
-      ),
+      "m.ts": forger(`() => (say({ say: "rules", token, rules: [] }), "true")`),
+      "z.ts": good("After"),
     });
     expect((await failure(loaded.text("m.ts"))).code).toBe("TEXT_FAILED");
+    expect(await loaded.text("z.ts")).toBe("After 12.5");
   });
 });
 
@@ -516,50 +700,53 @@ describe("the process that rules run in", () => {
   });
 });
 
-describe.skipIf(!deno)("a rule under Deno", () => {
-  test("is refused files, network, processes and the environment, and goes on", async () => {
-    const attempts: Readonly<Record<string, string>> = {
-      "read a file": `Deno.readTextFileSync("/etc/passwd")`,
-      "read a file as Node does": `fs.readFileSync("/etc/passwd")`,
-      "import a file": `await import("file://" + "/etc/passwd", { with: { type: "text" } })`,
-      "read the environment of its process": `Deno.readTextFileSync("/proc/self/environ")`,
-      "list a folder": `[...Deno.readDirSync("/")]`,
-      "write a file": `Deno.writeTextFileSync(${JSON.stringify(folder.file("new"))}, "x")`,
-      "write into its own folder": `Deno.writeTextFileSync(new URL("./new", import.meta.url), "x")`,
-      "write as Node does": `fs.writeFileSync(${JSON.stringify(folder.file("new"))}, "x")`,
-      "fetch": `await fetch("http://127.0.0.1:4711/")`,
-      "connect": `await Deno.connect({ hostname: "127.0.0.1", port: 9 })`,
-      "listen": `Deno.listen({ hostname: "127.0.0.1", port: 0 })`,
-      "resolve a name": `await Deno.resolveDns("example.org", "A")`,
-      "run a program": `new Deno.Command("/bin/true").outputSync()`,
-      "signal a process": `Deno.kill(${process.pid}, "SIGWINCH")`,
-      "read a variable": `Deno.env.get("PATH")`,
-      "read all variables": `Deno.env.toObject()`,
-      "learn the host's name": `Deno.hostname()`,
-      "load a library": `Deno.dlopen("libc.so.6", {})`,
-    };
-    const above = `import fs from "node:fs";\nconst did = {};\n` +
-      Object.entries(attempts).map(([name, code]) =>
-        `try { ${code}; did[${JSON.stringify(name)}] = "did it"; } ` +
-        `catch (error) { did[${JSON.stringify(name)}] = String(error); }`
-      ).join("\n");
-    const loaded = await load({ "a.ts": ruleOf("Tries", "() => JSON.stringify(did)", above) });
-    expect(loaded.errors).toEqual([]);
-    const did = JSON.parse(await loaded.text("a.ts")) as Record<string, string>;
-    for (const name of Object.keys(attempts)) {
-      expect(`${name}: ${did[name]}`).toMatch(/: \w+: Requires \w+ access/);
-    }
-  });
-
-  test("that doesn't catch the refusal is told which right it lacks, and where", async () => {
-    const { errors } = await load({ "a.ts": `\nDeno.readTextFileSync("/etc/passwd");\n` });
-    expect(errors[0]).toMatchObject({
-      code: "RULE_THREW",
-      place: { file: folder.file("a.ts"), line: 2 },
+if (deno) {
+  describe("a rule under Deno", () => {
+    test("is refused files, network, processes and the environment, and goes on", async () => {
+      const attempts: Readonly<Record<string, string>> = {
+        "read a file": `Deno.readTextFileSync("/etc/passwd")`,
+        "read a file as Node does": `fs.readFileSync("/etc/passwd")`,
+        "import a file": `await import("file://" + "/etc/passwd", { with: { type: "text" } })`,
+        "read the environment of its process": `Deno.readTextFileSync("/proc/self/environ")`,
+        "list a folder": `[...Deno.readDirSync("/")]`,
+        "write a file": `Deno.writeTextFileSync(${JSON.stringify(folder.file("new"))}, "x")`,
+        "write into its own folder":
+          `Deno.writeTextFileSync(new URL("./new", import.meta.url), "x")`,
+        "write as Node does": `fs.writeFileSync(${JSON.stringify(folder.file("new"))}, "x")`,
+        "fetch": `await fetch("http://127.0.0.1:4711/")`,
+        "connect": `await Deno.connect({ hostname: "127.0.0.1", port: 9 })`,
+        "listen": `Deno.listen({ hostname: "127.0.0.1", port: 0 })`,
+        "resolve a name": `await Deno.resolveDns("example.org", "A")`,
+        "run a program": `new Deno.Command("/bin/true").outputSync()`,
+        "signal a process": `Deno.kill(${process.pid}, "SIGWINCH")`,
+        "read a variable": `Deno.env.get("PATH")`,
+        "read all variables": `Deno.env.toObject()`,
+        "learn the host's name": `Deno.hostname()`,
+        "load a library": `Deno.dlopen("libc.so.6", {})`,
+      };
+      const above = `import fs from "node:fs";\nconst did = {};\n` +
+        Object.entries(attempts).map(([name, code]) =>
+          `try { ${code}; did[${JSON.stringify(name)}] = "did it"; } ` +
+          `catch (error) { did[${JSON.stringify(name)}] = String(error); }`
+        ).join("\n");
+      const loaded = await load({ "a.ts": ruleOf("Tries", "() => JSON.stringify(did)", above) });
+      expect(loaded.errors).toEqual([]);
+      const did = JSON.parse(await loaded.text("a.ts")) as Record<string, string>;
+      for (const name of Object.keys(attempts)) {
+        expect(`${name}: ${did[name]}`).toMatch(/: \w+: Requires \w+ access/);
+      }
     });
-    expect(errors[0]!.message).toContain("read access");
+
+    test("that doesn't catch the refusal is told which right it lacks, and where", async () => {
+      const { errors } = await load({ "a.ts": `\nDeno.readTextFileSync("/etc/passwd");\n` });
+      expect(errors[0]).toMatchObject({
+        code: "RULE_THREW",
+        place: { file: folder.file("a.ts"), line: 2 },
+      });
+      expect(errors[0]!.message).toContain("read access");
+    });
   });
-});
+}
 
 describe("the host", () => {
   test("that somebody kills is started again with all its rules", async () => {
@@ -570,6 +757,35 @@ describe("the host", () => {
       expect([round, ...await Promise.all(made)]).toEqual([round, "C 12.5", "A 12.5", "B 12.5"]);
     }
     expect(loaded.log).toEqual([]);
+  });
+
+  test("that a file's code ends later, now and then, keeps the rules of the others", async () => {
+    let fuse = "";
+    const slow = "await new Promise((resolve) => setTimeout(resolve, 50));";
+    const loaded = await load(
+      { "a.ts": ruleOf("Innocent", `() => "innocent"`, slow) },
+      () => rmSync(fuse), // The next start goes well.
+    );
+    const file = await folder.write(
+      "m.ts",
+      ruleOf(
+        "Ends",
+        `() => "ends"`,
+        `import fs from "node:fs";
+if (fs.existsSync(new URL("./fuse", import.meta.url))) setTimeout(() => process.exit(3), 5);`,
+      ),
+    );
+    await loaded.host.load(file, (await bundleFiles([file])).bundles.get(file)!);
+    fuse = `${folderOf(loaded.host)}/fuse`;
+    for (const round of [1, 2, 3, 4, 5]) {
+      await writeFile(fuse, "");
+      await kill(loaded.host);
+      const made = ["a.ts", "m.ts"].map((name) => loaded.text(name));
+      expect([round, ...await Promise.all(made)]).toEqual([round, "innocent", "ends"]);
+      // It ended while the innocent one was loaded again, and that was said.
+      expect(loaded.log).toHaveLength(round);
+      expect(loaded.log.at(-1)).toContain("exit code 3");
+    }
   });
 
   test("that is closed leaves no process and no file behind", async () => {
@@ -591,6 +807,17 @@ describe("the host", () => {
     await loaded.host.close();
     expect((await hanging).code).toBe("RULE_CRASHED");
     expect(existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
+  test("that is closed answers all who wait, the one in whose code it was and those behind", async () => {
+    const loaded = await load({
+      "a.ts": ruleOf("Loops", "() => { for (;;); }"),
+      "b.ts": good("B"),
+    });
+    const waiting = ["a.ts", "a.ts", "b.ts"].map((name) => failure(loaded.text(name)));
+    await loaded.host.close();
+    const codes = (await Promise.all(waiting)).map(({ code }) => code);
+    expect(codes).toEqual(["RULE_CRASHED", "HOST_FAILED", "HOST_FAILED"]);
   });
 
   test("that is closed leaves nothing after rules that ended it", async () => {

@@ -65,6 +65,26 @@ describe("the files of rules", () => {
     expect(await find([], ["."])).toEqual(["link.ts"]);
   });
 
+  test("are no folders, though one is called like a file of rules", async () => {
+    await mkdir(folder.file("empty.ts"));
+    expect(await find(["a.ts", "full.ts/b.ts"], ["."])).toEqual(["a.ts", "full.ts/b.ts"]);
+  });
+
+  test("aren't looked for behind links to folders, which may lead round in a circle", async () => {
+    await folder.write("elsewhere/b.ts", "");
+    await mkdir(folder.file("rules"));
+    await symlink(folder.file("rules"), folder.file("rules/loop"));
+    await symlink(folder.file("elsewhere"), folder.file("rules/link"));
+    await symlink(folder.file("elsewhere"), folder.file("rules/link.ts"));
+    expect(await find(["rules/a.ts"], ["rules"])).toEqual(["rules/a.ts"]);
+  });
+
+  test("in a folder that is named are found though it is a link", async () => {
+    await folder.write("elsewhere/b.ts", "");
+    await symlink(folder.file("elsewhere"), folder.file("link"));
+    expect(await find([], ["link"])).toEqual(["link/b.ts"]);
+  });
+
   test("that are named are taken as they are, whatever their names", async () => {
     const names = ["_shared.ts", "a.test.ts", ".hidden.ts"];
     expect(await find(names, names)).toEqual(names);

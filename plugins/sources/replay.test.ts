@@ -31,6 +31,10 @@ const head = {
 
 type Row = readonly [at: number, n: number, ...labels: string[]];
 
+/** The head with changes, as a line. */
+const withHead = (changes: Readonly<Record<string, unknown>>): string =>
+  JSON.stringify({ ...head, ...changes });
+
 /** Lines as they are, rows as JSON. */
 const capture = (...lines: readonly (string | Row)[]): string =>
   [head, ...lines].map((line) => typeof line === "string" ? line : JSON.stringify(line)).join("\n");
@@ -152,6 +156,24 @@ describe("a capture", () => {
     expect(unavailable("saddr")).toContain("reason, dport");
   });
 
+  test("without reasons in its lines gives neither class nor subsystem", async () => {
+    const file = await folder.write("capture.ndjson", withHead({ fields: ["dport"] }));
+    const { unavailable } = await replaySource({ file }).facts();
+    for (const field of ["class", "subsystem", "reason"] as const) {
+      expect(unavailable(field)).toContain("has only dport");
+    }
+    expect(unavailable("dport")).toBe(undefined);
+  });
+
+  test("gives the class by its own reasons, whatever one before it had", async () => {
+    const plan = planOf({ by: ["class"] });
+    const row = `[1000,1,"SOCKET_FILTER","1"]`;
+    const before = await play(`${withHead({ reasons: { 9: "OTHER" } })}\n${row}\n`, { plan });
+    const after = await play(`${withHead({})}\n${row}\n`, { plan });
+    expect([before, after].map(({ ticks }) => counts(ticks[0]!)))
+      .toEqual([[["unknown", 1]], [["policy", 1]]]);
+  });
+
   test("gives class and subsystem with the reason", async () => {
     const { ticks } = await play(
       capture(
@@ -242,6 +264,8 @@ describe("a line that can't be read", () => {
     ["has more drops than there can be", `[1000,1e13,"NO_SOCKET","53"]`],
     ["has null for a number", `[1000,null,"NO_SOCKET","53"]`],
     ["has a time before 1970", `[-1,5,"NO_SOCKET","53"]`],
+    ["has a time that no date can be", `[1e16,5,"NO_SOCKET","53"]`],
+    ["has a time to which a tick adds nothing", `[1e19,5,"NO_SOCKET","53"]`],
     ["has a text for a time", `["1000",5,"NO_SOCKET","53"]`],
     ["lacks a label", `[1000,5,"NO_SOCKET"]`],
     ["has a label too many", `[1000,5,"NO_SOCKET","53","54"]`],
@@ -273,6 +297,31 @@ describe("a line that can't be read", () => {
     expect(log.at(-1)!.length).toBeLessThan(1000);
   });
 
+  test("may be enormous though all but its length is right: it isn't counted cut off", async () => {
+    const { ticks, log } = await play(
+      capture(good, [1000, 7, "NO_SOCKET", "x".repeat(5 << 20)], good),
+    );
+    expect(ticks.map((tick) => [tick.seen, tick.unreadable])).toEqual([[2, 1]]);
+    expect(log).toHaveLength(2);
+  });
+
+  test("may be the first after the head, and have any time: the ticks begin with the next", async () => {
+    for (const at of ["1e16", "1e19"]) {
+      const { ticks, error } = await play(capture(`[${at},5,"NO_SOCKET","53"]`, good));
+      expect(error).toBe(undefined);
+      expect(ticks.map((tick) => [tick.at, tick.seen, tick.unreadable])).toEqual([[2000, 1, 1]]);
+    }
+  });
+
+  test("is told ten times at most, and then how many there were", async () => {
+    const { ticks, log } = await play(capture(good, ...Array<string>(20_000).fill("x")));
+    expect(ticks.map((tick) => [tick.seen, tick.unreadable])).toEqual([[1, 20_000]]);
+    const [, ...told] = log;
+    expect(told).toHaveLength(11);
+    expect(told[9]).toContain("capture.ndjson:12: ");
+    expect(told[10]).toContain("20000 lines");
+  });
+
   test("may be none of UTF-8", async () => {
     const text = new TextEncoder().encode(capture(good, "??", good));
     text.fill(0xff, text.indexOf(0x3f), text.indexOf(0x3f) + 2);
@@ -282,9 +331,6 @@ describe("a line that can't be read", () => {
 });
 
 describe("a file that is no capture", () => {
-  const withHead = (changes: Readonly<Record<string, unknown>>): string =>
-    JSON.stringify({ ...head, ...changes });
-
   test.each([
     ["is empty", "", "first line"],
     ["is no JSON", "#!/bin/sh\n", "first line"],

@@ -90,6 +90,29 @@ describe("supervision", () => {
     expect(watch.err.some((line) => /bpftrace ended \(.*SIGKILL|137/.test(line))).toBe(true);
   });
 
+  kernelTest(
+    "an alert survives a kill -9 of dropwatch: it fires once, and its end is told",
+    async () => {
+      await writeFile(join(folder, "refused.ts"), rule.replace("1m", "3s"));
+      const args = ["--rules", folder, "--json", "--state", join(folder, "state"), "--bpftrace"];
+      const first = startDropwatch([...args, bpftrace.join(" ")]);
+      await first.attached;
+      await refuse(100, 45_003);
+      const fired = JSON.parse(await first.line((line) => line.includes("alert.firing")));
+      await first.stop("SIGKILL");
+      const second = startDropwatch([...args, bpftrace.join(" ")]);
+      const resolved = JSON.parse(await second.line((line) => line.includes("alert.resolved")));
+      expect(await second.stop()).toBe(0);
+      expect(resolved.data).toMatchObject({
+        fingerprint: fired.data.fingerprint,
+        startsAt: fired.data.startsAt,
+        annotations: fired.data.annotations,
+        total: 100,
+      });
+      expect(second.out.some((line) => line.includes("alert.firing"))).toBe(false);
+    },
+  );
+
   kernelTest("no bpftrace: exit code 3 and the command that installs it", async () => {
     await writeFile(join(folder, "refused.ts"), rule);
     const watch = startDropwatch(["--rules", folder, "--bpftrace", "/nonexistent/bpftrace"]);
