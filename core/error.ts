@@ -349,7 +349,7 @@ export function noRules(where: string): DropwatchError {
   return new DropwatchError(
     "NO_RULES",
     `Cannot find a rule in ${where}: there is no *.ts or *.js that isn't a test and whose name ` +
-      `doesn't begin with _ or .`,
+      `doesn't begin with . or _`,
     { exit: exitCode.usage, data: { where } },
   );
 }

@@ -7,7 +7,7 @@ import type { ChildProcess } from "node:child_process";
 import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hostFailed, printable, ruleCrashed, ruleHung, textFailed } from "../error.ts";
+import { hostFailed, printable, ruleCrashed, ruleHung, showPlace, textFailed } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
 import { splitLines } from "../lines.ts";
 import type { Bundle } from "./bundle.ts";
@@ -22,8 +22,6 @@ const patience = 1000;
 const startPatience = 10_000;
 const nobody = 65534;
 const maxFailedStarts = 3;
-/** How often a file may end the host while it is loaded again. */
-const maxCrashes = 3;
 /** How much a rule may print to the log in all. */
 const maxPrinted = 64 * 1024;
 
@@ -47,6 +45,8 @@ interface Waiting {
   readonly request: Question;
   /** What the rule may not know in advance: it could write the answers of others. */
   readonly token: string;
+  /** It runs before the code of any other file: how it ends is its own doing. */
+  readonly alone?: boolean;
   resolve(reply: Reply): void;
   reject(error: DropwatchError): void;
 }
@@ -66,7 +66,7 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
   await chmod(folder, root ? 0o750 : 0o700);
   await put(program, await bundleHost());
 
-  const bundles: { file: string; path: string; loaded: boolean; crashes: number }[] = [];
+  const bundles: { file: string; path: string; loaded: boolean }[] = [];
   const queue: Waiting[] = [];
   let child: ChildProcess | undefined;
   let ready = false;
@@ -130,21 +130,21 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
       else for (const { reject } of queue.splice(0)) reject(hostFailed(how));
       return;
     }
-    const offender = queue.shift();
-    if (offender !== undefined) {
-      const { file } = offender.request;
-      offender.reject(hung ?? ruleCrashed({ file: shown(file) }, verb(offender.request), how));
-      if (offender.request.do === "load") crashed(file);
+    const suspect = queue.shift();
+    if (suspect !== undefined) {
+      const { file } = suspect.request;
+      // What another rule left running can have ended it: only who does so alone is to blame.
+      const others = bundles.some((each) => each.loaded && each.file !== file);
+      if (others && !suspect.alone && !closed) {
+        queue.unshift({ ...suspect, alone: true, token: crypto.randomUUID() });
+      } else {
+        if (suspect.request.do === "load") forget(file);
+        suspect.reject(hung ?? ruleCrashed({ file: shown(file) }, verb(suspect.request), how));
+      }
     }
     hung = undefined;
     if (closed) { for (const { reject } of queue.splice(0)) reject(hostFailed("it was closed")); }
     if (queue.length > 0) start();
-  };
-
-  /** Another rule may be to blame: a file is given up when it ends the host again and again. */
-  const crashed = (file: string): void => {
-    const bundle = bundles.find((each) => each.file === file);
-    if (bundle !== undefined && (!bundle.loaded || ++bundle.crashes >= maxCrashes)) forget(file);
   };
 
   const forget = (file: string): void => {
@@ -162,21 +162,7 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
       ready = true;
       failedStarts = 0;
       clearTimeout(timer);
-      // A fresh process knows nothing: it is told again what it had loaded.
-      const pending = new Set(queue.map(({ request }) => request.file));
-      for (const bundle of bundles) {
-        const { file, path } = bundle;
-        if (
-          pending.has(file) &&
-          queue.some(({ request }) => request.do === "load" && request.file === file)
-        ) continue;
-        queue.unshift({
-          request: { do: "load", file, bundle: path },
-          token: crypto.randomUUID(),
-          resolve: () => void (bundle.crashes = 0),
-          reject: (error) => log(error.message),
-        });
-      }
+      reload();
       next();
       return;
     }
@@ -186,6 +172,27 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
     queue.shift();
     first.resolve(reply);
     next();
+  };
+
+  /** A fresh process knows nothing: it is told again what it had loaded. */
+  const reload = (): void => {
+    const alone = queue[0]?.alone === true ? queue.shift() : undefined;
+    const loading = [...queue, ...(alone === undefined ? [] : [alone])]
+      .flatMap(({ request }) => request.do === "load" ? [request.file] : []);
+    const loads = bundles.filter(({ file, loaded }) => loaded && !loading.includes(file))
+      .map(({ file, path }): Waiting => ({
+        request: { do: "load", file, bundle: path },
+        token: crypto.randomUUID(),
+        resolve: () => {},
+        reject: (error) => log(`${showPlace(error.place ?? { file })}: ${error.message}`),
+      }));
+    if (alone === undefined) {
+      queue.unshift(...loads);
+      return;
+    }
+    // Whoever is under suspicion runs before any code of the others.
+    const own = loads.filter(({ request }) => request.file === alone.request.file);
+    queue.unshift(...own, alone, ...loads.filter((each) => !own.includes(each)));
   };
 
   const next = (): void => {
@@ -202,6 +209,7 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
 
   const ask = (request: Question): Promise<Reply> =>
     new Promise((resolve, reject) => {
+      if (closed) return reject(hostFailed("it was closed"));
       queue.push({ request, token: crypto.randomUUID(), resolve, reject });
       if (child === undefined) start();
       else if (queue.length === 1) next();
@@ -213,7 +221,7 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
       const path = join(folder, `rule-${nextBundle++}.mjs`);
       await put(path, bundle.code);
       forget(file);
-      const mine = { file, path, loaded: false, crashes: 0 };
+      const mine = { file, path, loaded: false };
       bundles.push(mine);
       try {
         const reply = await ask({ do: "load", file, bundle: path });

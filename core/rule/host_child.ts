@@ -19,6 +19,9 @@ console.log =
   console.warn =
     console.error;
 
+// As they were before any rule ran: one that changes them mustn't read or write what is others'.
+const { parse, stringify } = JSON;
+
 const rules = new Map<string, readonly Rule[]>();
 const ruleBundle = /rule-\d+\.mjs[^:]*:\d+:\d+/;
 
@@ -30,7 +33,7 @@ function plain(_: string, value: unknown): unknown {
 
 /** On a line of its own, whatever a rule has printed. */
 function say(reply: Reply): void {
-  const text = JSON.stringify(reply, plain);
+  const text = stringify(reply, plain);
   if (text.length > longestReply && "token" in reply) {
     const message = `${text.length} characters of data: a rule may have ${longestReply}`;
     return say({ say: "failed", token: reply.token, failure: { message, at: "" } });
@@ -87,17 +90,16 @@ async function answer(request: Request): Promise<void> {
 }
 
 // What a rule left running and nobody waits for is the rule's own loss.
-process.on(
-  "unhandledRejection",
-  (thrown) => console.error("a rule's promise was rejected:", thrown),
-);
-process.on("uncaughtException", (thrown) => console.error("a rule threw later:", thrown));
+const stray = (thrown: unknown): void =>
+  console.error(`a rule left behind what failed: ${describeThrown(thrown, ruleBundle).message}`);
+process.on("unhandledRejection", stray);
+process.on("uncaughtException", stray);
 
 say({ say: "ready" });
 const pending: Request[] = [];
 let working: Promise<void> | undefined;
 void splitLines(process.stdin, (line) => {
-  pending.push(JSON.parse(line) as Request);
+  pending.push(parse(line) as Request);
   working ??= work();
 }).then(() => process.exit());
 

@@ -47,11 +47,20 @@ async function ruleFilesBelow(folder: string): Promise<string[]> {
     const path = join(folder, entry.name);
     if (/^[._]/.test(entry.name) || entry.name === "node_modules") continue;
     if (entry.isDirectory()) files.push(...await ruleFilesBelow(path));
-    else if (isRuleFile(entry.name) && (entry.isFile() || (await stat(path)).isFile())) {
+    else if (isRuleFile(entry.name) && (entry.isFile() || await leadsToFile(path))) {
       files.push(path);
     }
   }
   return files;
+}
+
+/** A link that leads nowhere is taken for a file, so that its own error is told. */
+async function leadsToFile(link: string): Promise<boolean> {
+  try {
+    return (await stat(link)).isFile();
+  } catch {
+    return true;
+  }
 }
 
 function isRuleFile(name: string): boolean {

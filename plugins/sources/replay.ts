@@ -123,8 +123,8 @@ export function replaySource(options: ReplayOptions): Source {
 const maxIdle = 86_400_000;
 /** How many lines that can't be read are said one by one. */
 const mostSaid = 10;
-/** The last time that a Date can be. */
-const endOfTime = 8.64e15;
+/** The last time that a Date can be, but for the tick that ends behind it. */
+const endOfTime = 8.64e15 - 86_400_000;
 /** Fields that follow from the reason. */
 const derived: readonly FieldName[] = ["subsystem", "class"];
 
@@ -177,7 +177,7 @@ async function* readLines(stream: ReadStream): AsyncGenerator<string> {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
     // What is too long is cut so that it can't be read: its end is no end.
-    if (rest.length > longestLine) rest = rest.slice(0, longestLine).replace(/^\[/, "");
+    if (rest.length > longestLine) rest = `…${rest.slice(0, longestLine)}`;
     yield* lines;
   }
   if (rest !== "") yield rest;
