@@ -45,7 +45,7 @@ const bpftraceText = at === -1 ? "bpftrace" : args[at + 1] ?? "bpftrace";
 const bpftrace = bpftraceText.split(" ");
 const rest = args.filter((arg, i) => !arg.startsWith("--") && (at === -1 || i !== at + 1));
 const parts = new Set(rest);
-const rounds = quick ? 3 : 5;
+const rounds = quick ? 3 : 9;
 const sends = quick ? 100_000 : 200_000;
 const withBpftrace = ["--bpftrace", bpftraceText];
 const folder = await mkdtemp(join(tmpdir(), "dropwatch-bench-"));

@@ -98,14 +98,26 @@ function codeLines(name: FragmentName, kernel: KernelFacts): Lines {
 /** All fragments that counting needs, in order. */
 function fragmentsOf(plan: Plan): FragmentName[] {
   const fields = new Set<FieldName>();
-  for (const map of plan.maps) {
-    for (const field of keyFields(map)) fields.add(field);
-    if (map.sum !== undefined) fields.add(map.sum);
-  }
+  for (const map of plan.maps) keyAndSum(map, fields);
   for (const { counted } of plan.groups) {
     for (const { decision } of counted) decisionFields(decision, fields);
   }
   return withDependencies([...fields].flatMap((field) => fieldOf(field).uses));
+}
+
+/** The fragments that are run for each drop of a group, whatever its conditions decide. */
+function alwaysRead(plan: Plan, counted: ReasonGroup["counted"]): FragmentName[] {
+  const fields = new Set<FieldName>();
+  for (const { map, decision } of counted) {
+    if (typeof decision === "number") keyAndSum(plan.maps[map]!, fields);
+    else decisionFields(decision, fields);
+  }
+  return withDependencies([...fields].flatMap((field) => fieldOf(field).uses));
+}
+
+function keyAndSum(map: KeyMap, fields: Set<FieldName>): void {
+  for (const field of keyFields(map)) fields.add(field);
+  if (map.sum !== undefined) fields.add(map.sum);
 }
 
 function decisionFields(decision: Decision, fields: Set<FieldName>): void {
@@ -128,14 +140,67 @@ function groupBranches(
     group.ranges.map((range) => ({ range, value: index }))
   ).sort((a, b) => a.range[0] - b.range[0]);
   const common = commonCounting(plan);
-  const bodies = plan.groups.map((group) => [
-    ...reasonCount(scalarOf.get(group)),
-    ...keyCounts(plan, group.counted.filter(({ map }) => !common.has(map)), options, emitted),
-  ]);
+  const own = (group: ReasonGroup): ReasonGroup["counted"] =>
+    group.counted.filter(({ map }) => !common.has(map));
+  const body = (index: number, read: ReadonlySet<FragmentName>): Lines => {
+    const group = plan.groups[index]!;
+    return [
+      ...reasonCount(scalarOf.get(group)),
+      ...keyCounts(plan, own(group), options, read),
+    ];
+  };
+  const needs = plan.groups.map((group) => new Set(alwaysRead(plan, own(group))));
+  const tree = arrange(plan.groups.map((_, index) => index), needs, emitted, options.kernel);
   return [
-    ...byReason(plan, ranges, bodies),
+    ...byReason(plan, ranges, tree, emitted, options.kernel, body),
     ...keyCounts(plan, [...common.values()], options, emitted),
   ];
+}
+
+/** Groups side by side, or those that read the same behind the code that reads it. */
+type GroupTree =
+  | { readonly groups: readonly number[] }
+  | { readonly reads: readonly FragmentName[]; readonly with: GroupTree; readonly rest: GroupTree };
+
+/** Fewer lines of code are repeated rather than shared: a branch costs something too. */
+const worthSharing = 6;
+
+/** Puts groups together that read the same, so that the code for it stands in the program once. */
+function arrange(
+  groups: readonly number[],
+  needs: readonly ReadonlySet<FragmentName>[],
+  done: ReadonlySet<FragmentName>,
+  kernel: KernelFacts,
+): GroupTree {
+  let best: { name: FragmentName; reads: FragmentName[]; users: number; saved: number } | undefined;
+  for (const name of new Set(groups.flatMap((group) => [...needs[group]!]))) {
+    const users = groups.filter((group) => needs[group]!.has(name)).length;
+    const reads = withDependencies([name]).filter((each) => !done.has(each));
+    const lines = reads.reduce((sum, each) => sum + codeLines(each, kernel).length, 0);
+    const saved = (users - 1) * lines;
+    if (saved < worthSharing) continue;
+    // What most groups need stands outside; what fewer of them need, inside of it.
+    const better = best === undefined || users > best.users ||
+      (users === best.users && saved > best.saved);
+    if (better) best = { name, reads, users, saved };
+  }
+  if (best === undefined) return { groups };
+  const { name, reads } = best;
+  return {
+    reads,
+    with: arrange(
+      groups.filter((group) => needs[group]!.has(name)),
+      needs,
+      new Set([...done, ...reads]),
+      kernel,
+    ),
+    rest: arrange(groups.filter((group) => !needs[group]!.has(name)), needs, done, kernel),
+  };
+}
+
+/** The groups in the order in which the tree has them. */
+function groupsOf(tree: GroupTree): readonly number[] {
+  return "groups" in tree ? tree.groups : [...groupsOf(tree.with), ...groupsOf(tree.rest)];
 }
 
 /** What every group counts alike stands once, after them all. */
@@ -161,21 +226,42 @@ function asText(decision: Decision): string {
 function byReason(
   plan: Plan,
   ranges: readonly { range: Range; value: number }[],
-  bodies: readonly Lines[],
+  tree: GroupTree,
+  emitted: ReadonlySet<FragmentName>,
+  kernel: KernelFacts,
+  body: (index: number, read: ReadonlySet<FragmentName>) => Lines,
 ): Lines {
-  if (ranges.length === 1) return bodies[0]!;
-  // Where a group is one range, its code stands in the leaf itself; a group of several ranges
-  // gets a number first, so that its code stands there once.
-  const simple = plan.groups.every(({ ranges }) => ranges.length === 1);
-  if (simple) return numberTree("$reason", ranges, (index) => bodies[index]!);
+  if (ranges.length === 1) return body(0, emitted);
+  // Where a group is one range, its code stands in the leaf itself; a group of several ranges, or
+  // one that shares code, gets a number first, so that its code stands there once.
+  const simple = "groups" in tree && plan.groups.every(({ ranges }) => ranges.length === 1);
+  if (simple) return numberTree("$reason", ranges, (index) => body(index, emitted));
+  const order = groupsOf(tree);
+  const numberOf = (group: number): number => order.indexOf(group);
+  const branches = (part: GroupTree, from: number, read: ReadonlySet<FragmentName>): Lines => {
+    if ("groups" in part) {
+      const cases = part.groups.map((group, i) => ({
+        range: [from + i, from + i] as Range,
+        value: group,
+      }));
+      return cases.length === 0 ? [] : numberTree("$group", cases, (group) => body(group, read));
+    }
+    const behind = from + groupsOf(part.with).length;
+    const then = [
+      ...part.reads.flatMap((name) => codeLines(name, kernel)),
+      ...branches(part.with, from, new Set([...read, ...part.reads])),
+    ];
+    const rest = branches(part.rest, behind, read);
+    return rest.length === 0 ? then : ifElse(`$group < ${behind}`, then, rest);
+  };
   return [
-    "$group = (uint64)0;",
-    ...numberTree("$reason", ranges, (index) => index === 0 ? [] : [`$group = (uint64)${index};`]),
+    `$group = (uint64)${numberOf(0)};`,
     ...numberTree(
-      "$group",
-      bodies.map((_, index) => ({ range: [index, index] as Range, value: index })),
-      (index) => bodies[index]!,
+      "$reason",
+      ranges,
+      (index) => index === 0 ? [] : [`$group = (uint64)${numberOf(index)};`],
     ),
+    ...branches(tree, 0, emitted),
   ];
 }
 
