@@ -17,9 +17,12 @@ export const checkCommand: Command = {
   async run(given, terminal) {
     const setting = await readSetting(given, terminal);
     const files = await findRuleFiles(rulePlaces("check", given, setting));
-    const facts = setting.source.facts();
-    facts.catch(() => {});
-    const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });
+    const rules = await loadRules({
+      files,
+      facts: () => setting.source.facts(),
+      interval: setting.interval,
+      log: terminal.log,
+    });
     await rules.host.close();
     if (given.flag("json")) {
       for (const error of rules.errors) terminal.out(jsonLine(asJson(error)));

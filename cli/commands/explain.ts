@@ -19,17 +19,25 @@ export const explainCommand: Command = {
   async run(given, terminal) {
     const setting = await readSetting(given, terminal);
     const { source } = setting;
-    const facts = source.facts();
-    facts.catch(() => {});
     const files = await findRuleFiles(rulePlaces("explain", given, setting));
-    const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });
+    const rules = await loadRules({
+      files,
+      facts: () => setting.source.facts(),
+      interval: setting.interval,
+      log: terminal.log,
+    });
     await rules.host.close();
     for (const error of rules.errors) terminal.log(showError(error));
     const plan = planRules(rules.rules);
     const program = "program" in source
       ? await (source as BpftraceSource).program(plan, setting.interval)
       : `${source.name} counts in TypeScript, without a program in the kernel`;
-    const explained = explainRules(rules.rules, plan, setting.maxKeys, (await facts).world);
+    const explained = explainRules(
+      rules.rules,
+      plan,
+      setting.maxKeys,
+      (await setting.source.facts()).world,
+    );
     if (given.flag("json")) {
       const data = { ...explained, program };
       terminal.out(jsonLine({ type: "plan", timestamp: new Date().toISOString(), data }));

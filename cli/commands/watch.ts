@@ -40,9 +40,13 @@ export const watchCommand: Command = {
       throw missingArgument("watch", "rules: --rules DIR (or `rules` in dropwatch.config.ts)");
     }
     const files = await findRuleFiles(setting.rules);
-    const facts = setting.source.facts();
-    facts.catch(() => {}); // It is awaited below, where its error is the run's.
-    const rules = await loadRules({ files, facts, interval: setting.interval, log: terminal.log });
+    setting.source.prepare?.(setting.maxKeys);
+    const rules = await loadRules({
+      files,
+      facts: () => setting.source.facts(),
+      interval: setting.interval,
+      log: terminal.log,
+    });
     const store = setting.state === undefined
       ? undefined
       : openAlertStore(setting.state, terminal.log);
@@ -52,7 +56,7 @@ export const watchCommand: Command = {
         terminal.log("no rule could be loaded: nothing to watch");
         return exitCode.finding;
       }
-      const title = (await facts).title;
+      const title = (await setting.source.facts()).title;
       const ending = endAfter(terminal.signal, given.time("duration"));
       const summary = await runPipeline({
         source: setting.source,

@@ -376,7 +376,7 @@ const unavailable = "this kernel has no cgroups";
 async function load(names: readonly string[], facts: SourceFacts): Promise<RuleSet> {
   const set = await loadRules({
     files: names.map(folder.file),
-    facts: Promise.resolve(facts),
+    facts: () => Promise.resolve(facts),
     interval: 1000,
     log: () => {},
   });

@@ -70,7 +70,7 @@ async function load(
   const log: string[] = [];
   const { rules, errors, host } = await loadRules({
     files: paths,
-    facts: Promise.resolve(facts),
+    facts: () => Promise.resolve(facts),
     interval: 1000,
     log: (message) => {
       log.push(message);

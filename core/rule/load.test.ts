@@ -137,7 +137,7 @@ describe("rules that are loaded", () => {
     for (const [name, text] of Object.entries(files)) await folder.write(name, text);
     const { rules, errors, host } = await loadRules({
       files: Object.keys(files).map(folder.file),
-      facts: Promise.resolve(facts),
+      facts: () => Promise.resolve(facts),
       interval: 1000,
       log: (message) => {
         throw new Error(message);
@@ -235,8 +235,7 @@ export default [
 
   test("wait for what the source knows; where that fails, no process is left", async () => {
     const file = await folder.write("a.ts", rule("A"));
-    const facts = Promise.reject(new Error("no such kernel"));
-    facts.catch(() => {});
+    const facts = () => Promise.reject(new Error("no such kernel"));
     await expect(loadRules({ files: [file], facts, interval: 1000, log: () => {} }))
       .rejects.toThrow("no such kernel");
     const children = readdirSync("/proc").filter((pid) => {

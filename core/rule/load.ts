@@ -6,11 +6,12 @@ import { duplicateAlert, noRules, notARule, ruleThrew, unreadableFile } from "..
 import type { DropwatchError } from "../error.ts";
 import type { SourceFacts } from "../watch/source.ts";
 import { bundleFiles, shown } from "./bundle.ts";
-import type { Bundled } from "./bundle.ts";
+import type { Bundle, Bundled } from "./bundle.ts";
 import { checkRule } from "./check.ts";
 import type { CheckedRule } from "./check.ts";
 import { startRuleHost } from "./host.ts";
 import type { RuleHost } from "./host.ts";
+import type { UncheckedRule } from "./host_message.ts";
 
 /** All rules that could be read, and what was wrong with the rest. */
 export interface RuleSet {
@@ -78,8 +79,8 @@ function textOf(file: string): string {
 /** What the rules are read with. */
 export interface LoadOptions {
   readonly files: readonly string[];
-  /** May still be on its way: reading rules doesn't wait for it. */
-  readonly facts: Promise<SourceFacts>;
+  /** Asked for while the rules are being run: reading the kernel's types keeps this process busy. */
+  readonly facts: () => Promise<SourceFacts>;
   /** Milliseconds between ticks: windows are multiples of it. */
   readonly interval: number;
   readonly log: (message: string) => void;
@@ -92,12 +93,12 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
     bundleFiles(options.files),
   ]);
   try {
-    const facts = await options.facts;
     const errors: DropwatchError[] = [];
     const rules: CheckedRule[] = [];
-    const loaded = await Promise.all(
-      options.files.map((file) => loadFile(file, bundled, host, { ...options, facts: facts })),
-    );
+    const loading = options.files.map((file) => loadFile(file, bundled, host));
+    // A file that fails is told in its turn; what the source lacks is told first.
+    const [facts, ...raw] = await Promise.all([options.facts(), ...loading]);
+    const loaded = raw.map((read) => checkFile(read, { ...options, facts }));
     const taken = new Map<string, CheckedRule>();
     for (const file of loaded) {
       errors.push(...file.errors);
@@ -118,38 +119,42 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
   }
 }
 
-async function loadFile(
-  file: string,
-  bundled: Bundled,
-  host: RuleHost,
-  options: { readonly facts: SourceFacts; readonly interval: number },
-): Promise<{ rules: CheckedRule[]; errors: DropwatchError[] }> {
+/** A file as it was run. */
+type RanFile =
+  | { readonly errors: readonly DropwatchError[] }
+  | { readonly file: string; readonly bundle: Bundle; readonly rules: readonly UncheckedRule[] };
+
+async function loadFile(file: string, bundled: Bundled, host: RuleHost): Promise<RanFile> {
   const broken = bundled.errors.get(file);
   const bundle = bundled.bundles.get(file);
-  if (broken !== undefined) return { rules: [], errors: [broken] };
-  if (bundle === undefined) {
-    return { rules: [], errors: [unreadableFile(shown(file), "no bundle")] };
-  }
+  if (broken !== undefined) return { errors: [broken] };
+  if (bundle === undefined) return { errors: [unreadableFile(shown(file), "no bundle")] };
   const loaded = await host.load(file, bundle);
-  if ("error" in loaded) return { rules: [], errors: [loaded.error] };
-  if ("failure" in loaded) {
-    const { failure } = loaded;
-    return {
-      rules: [],
-      errors: [
-        failure.found === undefined
-          ? ruleThrew(bundle.place(failure.at), failure.message)
-          : notARule({ file: shown(file) }, failure.found),
-      ],
-    };
-  }
+  if ("error" in loaded) return { errors: [loaded.error] };
+  if ("rules" in loaded) return { file, bundle, rules: loaded.rules };
+  const { failure } = loaded;
+  return {
+    errors: [
+      failure.found === undefined
+        ? ruleThrew(bundle.place(failure.at), failure.message)
+        : notARule({ file: shown(file) }, failure.found),
+    ],
+  };
+}
+
+function checkFile(
+  ran: RanFile,
+  options: { readonly facts: SourceFacts; readonly interval: number },
+): { rules: CheckedRule[]; errors: readonly DropwatchError[] } {
+  if ("errors" in ran) return { rules: [], errors: ran.errors };
+  const { file, bundle } = ran;
   const texts = new Map<string, string>();
   const source = (name: string): string => {
     let text = texts.get(name);
     if (text === undefined) texts.set(name, text = textOf(name));
     return text;
   };
-  const checked = loaded.rules.map((raw, index) =>
+  const checked = ran.rules.map((raw, index) =>
     checkRule(raw, { file, index, bundle, source, ...options })
   );
   return {

@@ -36,6 +36,8 @@ export interface SourceRun {
 export interface Source {
   readonly name: string;
   facts(): Promise<SourceFacts>;
+  /** A run with so many keys will follow, as soon as its rules are read: what takes long may begin. */
+  prepare?(maxKeys: number): void;
   run(run: SourceRun): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 // One run of bpftrace: started with a program on stdin, read line by line, ended so that its last
 // counts arrive.
 import { spawn } from "node:child_process";
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { splitLines } from "../../../core/lines.ts";
 
@@ -20,12 +21,15 @@ const patience = 10_000;
 const againAfter = 500;
 const maxComplaints = 40;
 
-export function runBpftrace(
-  command: readonly string[],
-  program: string,
-  maxKeys: number,
-  onLine: (line: string) => void,
-): BpftraceRun {
+/** A bpftrace that was started and waits for its program. */
+export interface StartedBpftrace {
+  /** Whether it ended before it was given one. */
+  readonly gone: boolean;
+  run(program: string, onLine: (line: string) => void): BpftraceRun;
+}
+
+/** Starts bpftrace. Loading its libraries takes a while, in which others may find out what it is to run. */
+export function startBpftrace(command: readonly string[], maxKeys: number): StartedBpftrace {
   const [file = "bpftrace", ...args] = command;
   // Without --no-warnings, 0.19 and later print a record for each drop that finds no room in a map,
   // and these crowd out the ticks.
@@ -44,7 +48,33 @@ export function runBpftrace(
   let error: Error | undefined;
   child.on("error", (thrown) => error = thrown);
   child.stdin.on("error", () => {}); // It ended before it read the program: `ended` tells why.
-  child.stdin.end(program);
+  const closed = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+    child.on("close", (code, signal) => resolve({ code, signal }));
+    child.on("error", () => resolve({ code: null, signal: null }));
+  });
+  return {
+    get gone() {
+      return error !== undefined || child.exitCode !== null || child.signalCode !== null;
+    },
+    run(program, onLine) {
+      child.stdin.end(program);
+      return follow(child, { file, complaints, closed, error: () => error }, onLine);
+    },
+  };
+}
+
+interface Following {
+  readonly file: string;
+  readonly complaints: string[];
+  readonly closed: Promise<{ code: number | null; signal: string | null }>;
+  error(): Error | undefined;
+}
+
+function follow(
+  child: ChildProcessWithoutNullStreams,
+  { file, complaints, closed, error }: Following,
+  onLine: (line: string) => void,
+): BpftraceRun {
   const finished = Promise.all([
     splitLines(child.stdout, onLine),
     splitLines(child.stderr, (line) => {
@@ -54,16 +84,13 @@ export function runBpftrace(
       if (complaints.length < maxComplaints) complaints.push(line);
     }),
   ]);
-  const closed = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-    child.on("close", (code, signal) => resolve({ code, signal }));
-    child.on("error", () => resolve({ code: null, signal: null }));
-  });
   const timers: ReturnType<typeof setTimeout>[] = [];
   const ended = (async () => {
     const how = await closed;
-    if (error === undefined) await finished;
+    const failed = error();
+    if (failed === undefined) await finished;
     timers.forEach(clearTimeout);
-    return error === undefined ? how : { ...how, error };
+    return failed === undefined ? how : { ...how, error: failed };
   })();
   let stopping = false;
   let forbidden = false;

@@ -20,8 +20,8 @@ import { readKernel, readSymbols } from "./kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import { installCommand } from "./install.ts";
 import { outputReader } from "./output.ts";
-import { missedBy, runBpftrace } from "./process.ts";
-import type { BpftraceRun } from "./process.ts";
+import { missedBy, startBpftrace } from "./process.ts";
+import type { BpftraceRun, StartedBpftrace } from "./process.ts";
 import { usesSite, writeProgram } from "./program.ts";
 import type { Program } from "./program.ts";
 
@@ -46,6 +46,7 @@ export interface BpftraceSource extends Source {
 /** The source that the main job watches: this machine's kernel. */
 export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const command = options.command ?? ["bpftrace"];
+  let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
   let kernel: Kernel | undefined;
   let symbols: SymbolTable | undefined;
   const load = async (): Promise<Kernel> => kernel ??= await (options.readKernel ?? readKernel)();
@@ -78,10 +79,17 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
               .find((why) => why !== undefined),
       };
     },
+    prepare(maxKeys) {
+      prepared = { maxKeys, bpftrace: startBpftrace(command, maxKeys) };
+    },
     async run(run) {
       const facts = await this.facts();
       const program = await write(run.plan, run.interval);
-      await superviseBpftrace(command, program, facts, run);
+      const ready = prepared?.maxKeys === run.maxKeys && !prepared.bpftrace.gone
+        ? prepared.bpftrace
+        : undefined;
+      prepared = undefined;
+      await superviseBpftrace(command, program, facts, run, ready);
     },
     async program(plan, interval) {
       return (await write(plan, interval)).text;
@@ -94,7 +102,9 @@ async function superviseBpftrace(
   program: Program,
   facts: SourceFacts,
   run: SourceRun,
+  ready: StartedBpftrace | undefined,
 ): Promise<void> {
+  let started = ready;
   let pause = firstPause;
   let attachedOnce = false;
   let downSince: number | undefined;
@@ -108,7 +118,9 @@ async function superviseBpftrace(
         `the kernel still checks the program of ${lines} lines: many conditions take a while`,
       );
     }, slowStart);
-    const outcome = await once(command, program, facts, run, {
+    const bpftrace = started ?? startBpftrace(command, run.maxKeys);
+    started = undefined;
+    const outcome = await once(bpftrace, program, facts, run, {
       onAttached: () => {
         clearTimeout(slow);
         attached = true;
@@ -144,7 +156,7 @@ interface Outcome {
 }
 
 async function once(
-  command: readonly string[],
+  started: StartedBpftrace,
   program: Program,
   facts: SourceFacts,
   run: SourceRun,
@@ -162,7 +174,7 @@ async function once(
     onTick: run.onTick,
     onAttached: hooks.onAttached,
   });
-  const bpftrace = runBpftrace(command, program.text, run.maxKeys, (line) => reader.line(line));
+  const bpftrace = started.run(program.text, (line) => reader.line(line));
   running.bpftrace = bpftrace;
   const stop = (): void => bpftrace.stop();
   run.signal.addEventListener("abort", stop);
