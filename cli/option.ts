@@ -15,13 +15,15 @@ interface Option {
   readonly short?: string;
 }
 
+const sinkDoc = `where alerts go: ${sinkUsages.join(", ")} (several times)`;
+
 /** All options. A command says which of them it takes. */
 export const options = {
   rules: { value: "DIR", doc: "folder or file with rules (several times for more)", many: true },
   config: { value: "FILE", doc: "config file (default: dropwatch.config.ts, if there is one)" },
   sink: {
     value: "SINK",
-    doc: `where alerts go: ${sinkUsages.join(", ")} (several times)`,
+    doc: sinkDoc as string,
     many: true,
   },
   interval: { value: "TIME", doc: "time between ticks (default: 1s)" },

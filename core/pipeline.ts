@@ -104,8 +104,12 @@ async function watchWith(
       );
     }
     const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
-    if (due.length > 0) texts = texts.then(() => notify(due, to));
-    if (keep !== undefined) texts = texts.then(() => keep(tick.at, transitions));
+    texts = texts.then(async () => {
+      const messages = await Promise.all(due.map((each) => messageOf(each, to)));
+      // Kept before they are sent: whoever is killed in between must know that they may have been.
+      keep?.(tick.at, transitions);
+      for (const message of messages) to.queues.forEach((queue) => queue.push(message));
+    });
     options.onTick?.(tick, watch);
   };
 
@@ -173,12 +177,6 @@ interface Notifying {
   /** What was sent of the alerts that fire, by fingerprint. */
   readonly fired: Map<string, AlertData>;
   readonly log: (message: string) => void;
-}
-
-/** Makes the messages of alerts and hands them to every sink, in order. */
-async function notify(transitions: readonly Transition[], to: Notifying): Promise<void> {
-  const messages = await Promise.all(transitions.map((each) => messageOf(each, to)));
-  for (const message of messages) to.queues.forEach((queue) => queue.push(message));
 }
 
 const saveEvery = 10_000;

@@ -41,12 +41,12 @@ test("conditions are said where they are tested, once", () => {
   });
   const [inKernel] = explained([rule]).rules;
   expect(inKernel!.lines[0]).toBe(
-    "kernel: tests reason is NO_SOCKET and dport not in (53, 80) and len not in (0)",
+    "kernel: tests reason is NO_SOCKET and dport not in (53, 80) and len in (1–4294967295)",
   );
   const [onKeys] = explained([rule], "keys").rules;
   expect(onKeys!.lines[0]).toBe("kernel: tests reason is NO_SOCKET");
   expect(onKeys!.lines.find((line) => line.includes("on each key"))).toBe(
-    "TypeScript: tests dport not in (53, 80) and len not in (0) on each key, because the kernel's " +
+    "TypeScript: tests dport not in (53, 80) and len in (1–4294967295) on each key, because the kernel's " +
       "decision would have too many cases",
   );
 });
@@ -54,11 +54,13 @@ test("conditions are said where they are tested, once", () => {
 test("a long list is cut, and a condition that lets all through isn't said", () => {
   const ports = Array.from({ length: 30 }, (_, i) => 2 * i);
   const { rules } = explained([
-    ruleOf({ where: { dport: ports, len: { lte: 4_294_967_295 } }, by: ["l4"], above: 5 }),
+    ruleOf({ where: { dport: ports }, by: ["l4"], above: 5 }),
+    ruleOf({ alert: "Any", where: { mark: { gte: 0 } }, by: ["dev"], above: 5 }),
   ]);
   expect(rules[0]!.lines[0]).toBe(
-    "kernel: tests dport in (0, 2, 4, 6, 8, 10, 12, 14 and 22 more) and len not in (0)",
+    "kernel: tests dport in (0, 2, 4, 6, 8, 10, 12, 14 and 22 more)",
   );
+  expect(rules[1]!.lines[0]).toBe("kernel: tests nothing: every drop counts");
 });
 
 test("the cost is the updates of a drop and the memory of the maps", () => {

@@ -10,7 +10,8 @@ import { ruleApi } from "./rule_api.ts";
 
 /** All values that mod.ts exports. */
 export const api = {
-  ...ruleApi,
+  drops: ruleApi.drops as typeof ruleApi.drops,
+  rule: ruleApi.rule as typeof ruleApi.rule,
   defineConfig: defineConfig as typeof defineConfig,
   defineSink: defineSink as typeof defineSink,
   defineSource: defineSource as typeof defineSource,

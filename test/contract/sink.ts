@@ -1,5 +1,6 @@
 // What every sink promises, and besides what every sink promises that posts to a URL. sink.test.ts
 // holds each of them to it; what is special to a sink is tested beside it.
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import { makeQueue } from "../../core/alert/queue.ts";
@@ -7,6 +8,10 @@ import type { DeliveryError, Sink } from "../../core/alert/sink.ts";
 import { alertOf, hostileNames, rawControl } from "../alert.ts";
 import { Receiver } from "../receiver.ts";
 import type { Received } from "../receiver.ts";
+
+/** Milliseconds: for a queue to empty, and in place of the pauses between attempts. */
+const patience = 4000;
+const shortPause = 5;
 
 /** A sink and its other end. */
 export interface SinkUnderTest {
@@ -199,9 +204,14 @@ export function httpSinkContract(name: string, { make, idOf, read }: HttpSinkCon
     ): Promise<string[]> => {
       const logged: string[] = [];
       const log = (message: string): void => void logged.push(message);
-      const queue = makeQueue(make(receiver.url()), { log, random: () => 0, ...options });
+      const queue = makeQueue(make(receiver.url()), {
+        log,
+        sleep: (pause, signal) =>
+          sleep(pause === patience ? pause : shortPause, undefined, { signal }),
+        ...options,
+      });
       for (const alert of alerts) queue.push(alert);
-      expect(await queue.drain(4000)).toBe(0);
+      expect(await queue.drain(patience)).toBe(0);
       return logged;
     };
 
