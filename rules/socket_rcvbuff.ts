@@ -6,16 +6,15 @@ import { drops, rule } from "dropwatch";
 
 export default rule({
   alert: "SocketReceiveBufferFull",
-  when: drops.where({ reason: "SOCKET_RCVBUFF" }).by("ownerInode", "ownerPort").rate("10s")
+  when: drops.where({ reason: "SOCKET_RCVBUFF" }).by("owner", "ownerPort").rate("10s")
     .above(10, { recovery: 1 }),
   for: "10s",
   keepFiringFor: "1m",
   severity: "warning",
   summary: ({ value, labels }) =>
-    `port ${labels.ownerPort} (socket:[${labels.ownerInode}]) loses ${
-      value.toFixed(0)
-    } packets/s: ` +
-    `its buffer is full`,
+    `${labels.owner || "a process that is gone"} loses ${value.toFixed(0)} packets/s on port ${
+      labels.ownerPort || "unknown"
+    }: its buffer is full`,
   description: "The program reads too slowly, or its buffer is too small for the bursts it gets: " +
     "`ss -uamp` shows the queue; SO_RCVBUF and net.core.rmem_max raise the limit.",
 });

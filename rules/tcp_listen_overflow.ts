@@ -7,12 +7,13 @@ import { drops, rule } from "dropwatch";
 
 export default rule({
   alert: "TcpListenOverflow",
-  when: drops.where({ reason: "TCP_LISTEN_OVERFLOW" }).by("dport").count("1m").above(5),
+  when: drops.where({ reason: "TCP_LISTEN_OVERFLOW" }).by("owner", "dport").count("1m").above(5),
   keepFiringFor: "5m",
   severity: "critical",
   summary: ({ value, labels }) =>
-    `port ${labels.dport} turned away ${value.toFixed(0)} connections in a minute: ` +
-    `its accept queue is full`,
+    `${labels.owner || "a listener"} turned away ${
+      value.toFixed(0)
+    } connections to port ${labels.dport} in a minute: its accept queue is full`,
   description: "`ss -ltn` shows Recv-Q (waiting) against Send-Q (the backlog) of the listener. " +
     "Accept faster, or raise the backlog of listen() and net.core.somaxconn.",
 });

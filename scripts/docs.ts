@@ -122,12 +122,15 @@ function kindOf(name: FieldName): string {
       return "function";
     case "stack":
       return "stack";
+    case "lookup":
+      return fieldOf(name).max === undefined ? "text" : "number";
   }
 }
 
 function canBeEmpty(name: FieldName): boolean {
   const { kind, unknown, bytes } = fieldOf(name);
-  return unknown !== undefined || bytes !== undefined || kind === "site";
+  return unknown !== undefined || bytes !== undefined || kind === "site" ||
+    kind === "lookup";
 }
 
 function isZeroWhenEmpty(name: FieldName): boolean {

@@ -61,6 +61,15 @@ const numbers: { readonly [name: string]: readonly number[] } = {
   cgroupId: [0, 1, 77],
 };
 
+/** What some keys are looked up as, and what none is. */
+const lookedUp: { readonly [name: string]: readonly (string | number)[] } = {
+  owner: ["syncthing", "nginx", "nobody", ""],
+  ownerPid: [100, 200, 300],
+  ownerUid: [0, 33, 1000],
+  unit: ["ssh.service", "docker-0123.scope", "cron.service", ""],
+  container: ["0123", "4567", ""],
+};
+
 const reasonIds = [...reasons.keys(), 1, 200, 0x1_000b, 0x2_0003, 0x7_0001, 0xffff_ffff];
 
 /** A packet with random fields. */
@@ -73,6 +82,7 @@ export function randomPacket(random: Random): Packet {
     else if (kind === "number") slots[field] = [BigInt(random.pick(numbers[field]!))];
     else if (kind === "site") slots[field] = [random.pick([...sites.keys(), -9_999_999n])];
     else if (kind === "stack") slots[field] = [];
+    else if (kind === "lookup") slots[field] = slots[lookedUpBy(field)]!;
     else if (bytes === "address") slots[field] = address(random.pick(addresses));
     else slots[field] = nameWords(random.pick(field === "dev" ? deviceNames : taskNames), random);
   }
@@ -85,6 +95,11 @@ export function randomPacket(random: Random): Packet {
   return { slots: slots as Packet["slots"], labels: labels as Required<Drop> };
 }
 
+/** The field by whose value another one is looked up. */
+function lookedUpBy(field: FieldName): FieldName {
+  return fieldNames.find((other) => fieldOf(other).slots[0] === fieldOf(field).slots[0])!;
+}
+
 /** What can be asked of a field by equality. */
 function values(field: FieldName): readonly (string | number)[] {
   const { kind, bytes, named, max, unknown } = fieldOf(field);
@@ -92,6 +107,7 @@ function values(field: FieldName): readonly (string | number)[] {
   if (field === "subsystem") return [...subsystems.values()];
   if (field === "class") return ["fault", "policy", "teardown", "normal", "unknown"];
   if (kind === "site") return [...sites.values(), "nowhere_at_all"];
+  if (kind === "lookup") return lookedUp[field]!;
   if (bytes === "address") {
     return [
       ...addresses,

@@ -6,7 +6,7 @@ import type { Plan } from "../core/plan/plan.ts";
 import { makePlan } from "../core/plan/plan.ts";
 import { readPredicate } from "../core/plan/predicate.ts";
 import type { Predicate, ReasonWorld } from "../core/plan/predicate.ts";
-import type { FieldName } from "../core/drop/field.ts";
+import type { Cgroup, FieldName, Owner } from "../core/drop/field.ts";
 import type { SourceFacts } from "../core/watch/source.ts";
 
 /** Its reasons, by number: of all classes, and of a subsystem. */
@@ -36,10 +36,26 @@ export const sites: ReadonlyMap<bigint, string> = new Map([
   [-4000n, "__udp4_lib_rcv"],
 ]);
 
+/** Whose its sockets are, by their inodes. */
+export const owners: ReadonlyMap<number, Owner> = new Map([
+  [1, { name: "syncthing", pid: "100", uid: "0" }],
+  [5000, { name: "nginx", pid: "200", uid: "33" }],
+]);
+
+/** What its cgroups are, by their inodes. */
+export const cgroups: ReadonlyMap<number, Cgroup> = new Map([
+  [1, { unit: "ssh.service", container: "" }],
+  [77, { unit: "docker-0123.scope", container: "0123" }],
+]);
+
 export const world: ReasonWorld = reasonWorld(
   reasons,
   subsystems,
-  (address) => sites.get(address) ?? "",
+  {
+    site: (address) => sites.get(address) ?? "",
+    owner: (inode) => owners.get(inode) ?? { name: "", pid: "", uid: "" },
+    cgroup: (id) => cgroups.get(id) ?? { unit: "", container: "" },
+  },
 );
 
 /** A `where` that is right, as a predicate; throws where it has mistakes. */

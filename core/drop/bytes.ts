@@ -55,6 +55,11 @@ export function bytesText(hi: bigint, lo: bigint): string {
   return decoder.decode(bytes.subarray(0, end === -1 ? 16 : end));
 }
 
+/** Bytes as text; those that are no UTF-8 become U+FFFD, as in {@linkcode bytesText}. */
+export function utf8(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
 /** An address as text: dotted for IPv4, RFC 5952 for IPv6, "" for none. */
 export function addressText(hi: bigint, lo: bigint): string {
   const high = BigInt.asUintN(64, hi);

@@ -15,6 +15,26 @@ export interface Names {
   classOf(id: number): string;
   /** The kernel function at an address, `udp_queue_rcv_one_skb`; "" where there is none. */
   site(address: bigint): string;
+  /** The process that a socket belongs to, by the socket's inode. */
+  owner(inode: number): Owner;
+  /** What runs in a cgroup, by the inode of its directory. */
+  cgroup(id: number): Cgroup;
+}
+
+/** Whose a socket is; empty where nobody knows. */
+export interface Owner {
+  readonly name: string;
+  readonly pid: string;
+  /** The effective user id. */
+  readonly uid: string;
+}
+
+/** What a cgroup is; each is "" where it isn't that. */
+export interface Cgroup {
+  /** The systemd unit: `ssh.service`. */
+  readonly unit: string;
+  /** The container: the first twelve digits of its id, or its name. */
+  readonly container: string;
 }
 
 /**
@@ -24,8 +44,10 @@ export interface Names {
  * - `bytes`: sixteen bytes (an address, a name), tested by masks
  * - `site`: the address of the code that dropped the packet
  * - `stack`: the kernel's stack; it can be a key, not a condition
+ * - `lookup`: what the kernel's key stands for outside of it (an inode: a process). The kernel counts
+ *   by the key, conditions are tested on what is found
  */
-export type FieldKind = "reason" | "number" | "bytes" | "site" | "stack";
+export type FieldKind = "reason" | "number" | "bytes" | "site" | "stack" | "lookup";
 
 /** One entry of the catalogue. `Value` is what a rule compares it with. */
 export interface Field<Value extends string | number> {
@@ -319,6 +341,46 @@ export const fields = {
     unknown: 0,
     label: orUnknown(0),
   } as Field<number>,
+  owner: {
+    doc: "the process that the packet's socket belongs to, by its name (/proc/PID/comm)",
+    kind: "lookup",
+    slots: ["$owner_inode"],
+    uses: ["ownerInode"],
+    label: (slots, names) => names.owner(one(slots)).name,
+  } as Field<string>,
+  ownerPid: {
+    doc: "the process that the packet's socket belongs to, by its number",
+    kind: "lookup",
+    slots: ["$owner_inode"],
+    uses: ["ownerInode"],
+    max: u32,
+    unknown: 0,
+    label: (slots, names) => names.owner(one(slots)).pid,
+  } as Field<number>,
+  ownerUid: {
+    doc: "the effective user id of the process that the packet's socket belongs to",
+    kind: "lookup",
+    slots: ["$owner_inode"],
+    uses: ["ownerInode"],
+    max: u32,
+    unknown: u32 + 1,
+    label: (slots, names) => names.owner(one(slots)).uid,
+  } as Field<number>,
+  unit: {
+    doc: "the systemd unit that the packet's socket was made in: ssh.service",
+    kind: "lookup",
+    slots: ["$cgroup_id"],
+    uses: ["cgroupId"],
+    label: (slots, names) => names.cgroup(one(slots)).unit,
+  } as Field<string>,
+  container: {
+    doc:
+      "the container that the packet's socket was made in: its id's first 12 digits, or its name",
+    kind: "lookup",
+    slots: ["$cgroup_id"],
+    uses: ["cgroupId"],
+    label: (slots, names) => names.cgroup(one(slots)).container,
+  } as Field<string>,
 };
 
 /** The name of a field. */

@@ -2,7 +2,7 @@
 // the names come from the running kernel, or from the head of a capture.
 import { knowledge } from "./knowledge.ts";
 import type { DropClass, ReasonKnowledge } from "./knowledge.ts";
-import type { Names } from "./field.ts";
+import type { Cgroup, Names, Owner } from "./field.ts";
 import type { ReasonWorld } from "../plan/predicate.ts";
 
 /** The prefix that the kernel's enum carries and that nobody writes. */
@@ -26,15 +26,23 @@ export function classOfReason(name: string): DropClass {
   return knowledgeOf(name)?.class ?? "unknown";
 }
 
-/**
- * The names of one kernel. `reasons` and `subsystems` are by number, without prefixes; `site` turns
- * an address into a function's name; `functions` are all of them, where they are known.
- */
+/** What a machine knows beside the kernel's enums. */
+export interface Lookups {
+  readonly site?: (address: bigint) => string;
+  /** All functions of the kernel, where they are known. */
+  readonly functions?: () => ReadonlySet<string>;
+  readonly owner?: (inode: number) => Owner;
+  readonly cgroup?: (id: number) => Cgroup;
+}
+
+const nobody: Owner = { name: "", pid: "", uid: "" };
+const nowhere: Cgroup = { unit: "", container: "" };
+
+/** The names of one kernel. `reasons` and `subsystems` are by number, without prefixes. */
 export function reasonWorld(
   reasons: ReadonlyMap<number, string>,
   subsystems: ReadonlyMap<number, string>,
-  site: (address: bigint) => string = () => "",
-  functions?: () => ReadonlySet<string>,
+  lookups: Lookups = {},
 ): ReasonWorld {
   const subsystem = (id: number): string => subsystems.get(id >>> 16) ?? `subsystem${id >>> 16}`;
   const reason = (id: number): string => {
@@ -48,7 +56,9 @@ export function reasonWorld(
     // The key holds `reason >> 16` already.
     subsystem: (id) => subsystems.get(id) ?? `subsystem${id}`,
     classOf: (id) => classOfReason(reason(id)),
-    site,
+    site: lookups.site ?? (() => ""),
+    owner: lookups.owner ?? (() => nobody),
+    cgroup: lookups.cgroup ?? (() => nowhere),
   };
-  return { reasons, subsystems, names, functions };
+  return { reasons, subsystems, names, functions: lookups.functions };
 }

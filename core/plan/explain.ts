@@ -1,9 +1,10 @@
 // A plan in words: what of each rule runs in the kernel, what in TypeScript, and what it costs.
-import { fieldOf } from "../drop/field.ts";
+import { fieldNames, fieldOf } from "../drop/field.ts";
+import type { FieldName } from "../drop/field.ts";
 import type { CheckedRule, Value } from "../rule/check.ts";
 import { showDuration } from "../rule/duration.ts";
 import { countsOf } from "../watch/watch.ts";
-import { keyFields } from "./plan.ts";
+import { keyFields, keySlots } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { complement } from "./predicate.ts";
 import type { Range, ReasonWorld, Test } from "./predicate.ts";
@@ -49,20 +50,25 @@ export function explainRules(
       } else {
         const map = plan.maps[place.map]!;
         const fields = keyFields(map);
-        const key = fields.length === 0 ? "one number" : `by (${fields.join(", ")})`;
+        const key = fields.length === 0 ? "one number" : `by (${keptBy(fields).join(", ")})`;
         lines.push(
           `kernel: counts ${key} in map @m${map.id}` +
             (map.sum === undefined ? "" : `, and sums ${map.sum}`) +
             shareText(rule, sharers.get(map.id) ?? []),
         );
+        const found = map.by.filter((field) => fieldOf(field).kind === "lookup");
+        if (found.length > 0) {
+          lines.push(
+            `TypeScript: looks up ${found.join(" and ")} of each key, in /proc and cgroups`,
+          );
+        }
         if (fields.includes("stack")) lines.push("kernel: walks the stack: some 3 µs a drop");
         if (later.length > 0) {
-          lines.push(
-            `TypeScript: tests ${
-              later.flatMap((test) => showTest(test, world) ?? []).join(" and ")
-            } ` +
-              `on each key, because the kernel's decision would have too many cases`,
-          );
+          const tests = later.flatMap((test) => showTest(test, world) ?? []).join(" and ");
+          const why = later.every(({ field }) => fieldOf(field).kind === "lookup")
+            ? "the kernel doesn't know it"
+            : "the kernel's decision would have too many cases";
+          lines.push(`TypeScript: tests ${tests} on each key, because ${why}`);
         }
       }
       lines.push(
@@ -91,6 +97,18 @@ export function explainRules(
   };
 }
 
+/** The fields that the kernel itself counts by: of what is looked up, what it is looked up with. */
+function keptBy(fields: readonly FieldName[]): string[] {
+  const names = fields.map((field) =>
+    fieldOf(field).kind === "lookup"
+      ? fieldNames.find((other) =>
+        fieldOf(other).kind !== "lookup" && fieldOf(other).slots[0] === fieldOf(field).slots[0]
+      )!
+      : field
+  );
+  return [...new Set(names)];
+}
+
 function shareText(rule: CheckedRule, names: readonly string[]): string {
   const others = names.filter((name) => name !== rule.alert);
   if (others.length === 0) return "";
@@ -108,7 +126,7 @@ function costOf(plan: Plan, maxKeys: number): string {
   const updates = plan.groups.map(({ counted }) => counted.length);
   const most = Math.max(0, ...updates);
   const bytes = plan.maps.reduce((sum, map) => {
-    const slots = keyFields(map).reduce((n, field) => n + fieldOf(field).slots.length, 1);
+    const slots = keySlots(keyFields(map)).length + 1;
     return sum + 2 * maxKeys * (slots * 8 + 64);
   }, 0);
   return [
@@ -121,7 +139,9 @@ function costOf(plan: Plan, maxKeys: number): string {
 
 /** A condition in words; undefined where it lets everything through. */
 function showTest(test: Test, world: ReasonWorld): string | undefined {
-  if ("names" in test) return `site ${test.not ? "not " : ""}in (${test.names.join(", ")})`;
+  if ("names" in test) {
+    return `${test.field} ${test.not ? "not " : ""}in (${test.names.map(quoted).join(", ")})`;
+  }
   if ("masks" in test) {
     return `${test.field} ${test.not ? "not " : ""}in ${test.masks.length} ` +
       `${fieldOf(test.field).bytes === "address" ? "networks" : "names"}`;
@@ -134,6 +154,8 @@ function showTest(test: Test, world: ReasonWorld): string | undefined {
     ? `${test.field} not in ${showRanges(outside)}`
     : `${test.field} in ${showRanges(test.ranges)}`;
 }
+
+const quoted = (name: string): string => /^[\w.@-]+$/.test(name) ? name : JSON.stringify(name);
 
 const mostShown = 8;
 

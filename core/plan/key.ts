@@ -3,7 +3,7 @@ import { fieldOf } from "../drop/field.ts";
 import type { FieldName, Names } from "../drop/field.ts";
 import { fitsMasks, inRanges } from "./predicate.ts";
 import type { Test } from "./predicate.ts";
-import { hasClass, keyFields } from "./plan.ts";
+import { hasClass, keyFields, keySlots } from "./plan.ts";
 import type { KeyMap, Plan } from "./plan.ts";
 import { bareFunction, plumbing } from "../drop/site.ts";
 
@@ -36,6 +36,9 @@ export function keyReader(
 ): (raw: string) => SeriesKey | undefined {
   const fields = [...keyFields(map), ...(walked ? ["stack" as const] : [])];
   const remembered = new Map<string, SeriesKey>();
+  const split = new Map<string, { chosen: number; values: KeyPart[] }>();
+  // What a key is looked up as changes: only how it is written stays.
+  const lookedUp = fields.some((field) => fieldOf(field).kind === "lookup");
   const rests = new Map(
     plan.counts.map((_, index) => {
       const place = plan.places[index]!;
@@ -46,7 +49,7 @@ export function keyReader(
   return (raw) => {
     const known = remembered.get(raw);
     if (known !== undefined) return known;
-    const parts = splitKey(raw, fields, withClass);
+    const parts = split.get(raw) ?? splitKey(raw, fields, withClass);
     if (parts === undefined) return undefined;
     const served = map.classes[parts.chosen];
     if (served === undefined) return undefined;
@@ -69,8 +72,12 @@ export function keyReader(
         })
       );
     const key: SeriesKey = { text: labels.join(separator), labels, counts };
-    if (remembered.size >= maxRemembered) remembered.clear();
-    remembered.set(raw, key);
+    if (remembered.size + split.size >= maxRemembered) {
+      remembered.clear();
+      split.clear();
+    }
+    if (lookedUp) split.set(raw, parts);
+    else remembered.set(raw, key);
     return key;
   };
 }
@@ -100,22 +107,17 @@ function splitKey(
     if (read === undefined) return undefined;
     chosen = Number(read);
   }
-  const values: KeyPart[] = [];
-  for (const field of fields) {
-    if (field === "stack") {
-      values.push({ field, slots: [], stack: foldStack(rest ?? "") });
-      rest = undefined;
-      continue;
-    }
-    const slots: bigint[] = [];
-    for (let i = 0; i < fieldOf(field).slots.length; i++) {
-      const read = integer();
-      if (read === undefined) return undefined;
-      slots.push(read);
-    }
-    values.push({ field, slots });
+  const numbers = new Map<string, bigint>();
+  for (const slot of keySlots(fields.filter((field) => field !== "stack"))) {
+    const read = integer();
+    if (read === undefined) return undefined;
+    numbers.set(slot, read);
   }
-  return rest === undefined ? { chosen, values } : undefined;
+  const values = fields.map((field): KeyPart => {
+    if (field === "stack") return { field, slots: [], stack: foldStack(rest ?? "") };
+    return { field, slots: fieldOf(field).slots.map((slot) => numbers.get(slot)!) };
+  });
+  return rest === undefined || fields.includes("stack") ? { chosen, values } : undefined;
 }
 
 /**
@@ -136,7 +138,11 @@ export function siteOfStack(stack: string): string {
 /** Whether a test holds for the integers of a key, or for its label where it asks for names. */
 function holds(test: Test, slots: readonly bigint[], label: string): boolean {
   if ("names" in test) return test.names.includes(label) !== test.not;
-  if ("ranges" in test) return inRanges(test.ranges, Number(slots[0] ?? 0n));
+  if ("ranges" in test) {
+    const { kind, unknown = 0 } = fieldOf(test.field);
+    if (kind !== "lookup") return inRanges(test.ranges, Number(slots[0] ?? 0n));
+    return inRanges(test.ranges, label === "" ? unknown : Number(label));
+  }
   return fitsMasks(test.masks, test.not, bigEndianOf(slots));
 }
 

@@ -5,7 +5,7 @@ import { randomFrom } from "../../test/random.ts";
 import type { Random } from "../../test/random.ts";
 import { planOf, reasons, where, world } from "../../test/world.ts";
 import { bytesOf } from "../drop/bytes.ts";
-import { fieldNames } from "../drop/field.ts";
+import { fieldNames, fieldOf } from "../drop/field.ts";
 import type { FieldName } from "../drop/field.ts";
 import { reasonWorld } from "../drop/reason.ts";
 import { keyReader, separator } from "./key.ts";
@@ -44,12 +44,20 @@ function decide(decision: Decision, packet: Packet): number {
 
 /** The key under which the kernel counts a packet in a map, as bpftrace prints it. */
 function rawKey(map: KeyMap, chosen: number, packet: Packet): string {
-  const parts = keyFields(map).flatMap((field) =>
-    field === "stack"
-      ? [`\n    ${packet.labels.stack.split(";").reverse().join("+12\n    ")}+0\n`]
-      : packet.slots[field].map((slot) => String(BigInt.asIntN(64, slot)))
+  const fields = keyFields(map);
+  // What several fields are worked out from stands in the key once.
+  const numbers = new Map(
+    fields.flatMap((field) =>
+      fieldOf(field).slots.map((slot, i) => [slot, packet.slots[field][i]!])
+    ),
   );
-  return [...(hasClass(map) ? [chosen] : []), ...parts].join(",");
+  numbers.delete("kstack");
+  const stack = `\n    ${packet.labels.stack.split(";").reverse().join("+12\n    ")}+0\n`;
+  return [
+    ...(hasClass(map) ? [chosen] : []),
+    ...[...numbers.values()].map((slot) => String(BigInt.asIntN(64, slot))),
+    ...(fields.includes("stack") ? [stack] : []),
+  ].join(",");
 }
 
 /** Counts a packet as the program does: its keys by map, and the counts that they serve. */

@@ -201,11 +201,10 @@ function buildMap(
   cuts: readonly Range[],
   style: PlanStyle,
 ): { map: KeyMap; decisions: Map<string, Decision> } {
-  const raw: FieldName[] = [];
-  if (style === "keys") {
-    const rest = building.counts.flatMap((index) => split[index]!.rest);
-    raw.push(...new Set(rest.map(({ field }) => field)));
-  }
+  const rest = building.counts.flatMap((index) => split[index]!.rest.map(({ field }) => field));
+  // What a key is looked up as is known outside of the kernel only.
+  const outside = rest.filter((field) => style === "keys" || fieldOf(field).kind === "lookup");
+  const raw: FieldName[] = [...new Set(outside)];
   for (;;) {
     const tested = building.counts.flatMap((index) => split[index]!.rest)
       .filter((test) => !raw.includes(test.field));
@@ -391,6 +390,11 @@ export function keyFields(map: KeyMap): readonly FieldName[] {
   const fields = fieldNames.filter((name) => map.by.includes(name) || map.raw.includes(name));
   // A stack is text with commas of its own: it must come last.
   return [...fields.filter((f) => f !== "stack"), ...fields.filter((f) => f === "stack")];
+}
+
+/** What a map's key is made of: fields that are worked out from the same have it once. */
+export function keySlots(fields: readonly FieldName[]): readonly string[] {
+  return [...new Set(fields.flatMap((field) => fieldOf(field).slots))];
 }
 
 /** Whether a key of the map begins with its class. */

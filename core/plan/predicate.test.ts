@@ -18,7 +18,12 @@ function holds(asked: Test, { slots, labels }: Packet): boolean {
     const value = bytesOf(hi, lo).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
     return fitsMasks(asked.masks, asked.not, value);
   }
-  const isReason = fieldOf(asked.field).kind === "reason";
+  const { kind, unknown = 0 } = fieldOf(asked.field);
+  if (kind === "lookup") {
+    const label = labels[asked.field];
+    return inRanges(asked.ranges, label === "" ? unknown : Number(label));
+  }
+  const isReason = kind === "reason";
   return inRanges(asked.ranges, Number(isReason ? slots.reason[0] : hi));
 }
 

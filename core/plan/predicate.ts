@@ -19,7 +19,8 @@ export interface Mask {
  * - `ranges`: the number lies in one of them; they are sorted and don't touch. `reason`, `subsystem`
  *   and `class` are ranges of the reason's number.
  * - `masks`: one of the masks fits, or none does where `not`.
- * - `names`: site names, which only the machine can turn into ranges of addresses.
+ * - `names`: of sites, which only the machine can turn into ranges of addresses; or of what a key is
+ *   looked up as.
  */
 export type Test =
   | { readonly field: FieldName; readonly ranges: readonly Range[] }
@@ -86,6 +87,10 @@ function readTest(field: FieldName, value: unknown, world: ReasonWorld): Test | 
       return readBytesTest(field, value);
     case "site":
       return readSiteTest(field, value, world);
+    case "lookup":
+      return fieldOf(field).max === undefined
+        ? readNamesTest(field, value)
+        : readNumberTest(field, value);
     case "stack":
       return mistake(field, value, `"stack" can be in by(), not in where()`);
   }
@@ -334,6 +339,21 @@ function addressMask(value: unknown): Mask | undefined {
   }
   const mask = leadingBits((length === undefined ? width : Number(length)) + (isV4 ? 96 : 0));
   return { mask, value: bigEndian(bytes) & mask };
+}
+
+const longestName = 255;
+
+function readNamesTest(field: FieldName, value: unknown): Test | Mistake {
+  const list = listOf(value);
+  const names = list?.values.filter((name) => typeof name === "string");
+  if (list === undefined || names?.length !== list.values.length) {
+    return mistake(field, value, "expected a name, a list of names, or { not: … }");
+  }
+  const long = names.find((name) => name.length > longestName);
+  if (long !== undefined) {
+    return mistake(field, long, `expected a name of at most ${longestName} characters`);
+  }
+  return { field, names, not: list.not };
 }
 
 function readSiteTest(field: FieldName, value: unknown, world: ReasonWorld): Test | Mistake {

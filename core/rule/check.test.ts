@@ -39,7 +39,7 @@ const ofWhere: readonly Case[] = [
   ["a field that there isn't", where(`{ ▸ownerPrt: 53 }`), {
     what: "unknown field",
     value: "ownerPrt",
-    nearest: ["ownerPort"],
+    nearest: ["ownerPort", "ownerPid", "owner"],
   }],
   ["a field like no other", where(`{ ▸qqqqqqqqqq: 53 }`), {
     what: "unknown field",
@@ -512,9 +512,11 @@ describe("a site", () => {
   /** A kernel whose functions are known. */
   const withFunctions = (): SourceFacts => ({
     ...facts,
-    world: reasonWorld(reasons, subsystems, (address) => sites.get(address) ?? "", () => {
-      asked++;
-      return new Set(sites.values());
+    world: reasonWorld(reasons, subsystems, {
+      functions: () => {
+        asked++;
+        return new Set(sites.values());
+      },
     }),
   });
 

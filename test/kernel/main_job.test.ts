@@ -139,6 +139,17 @@ describe("the main job", () => {
       const watch = startDropwatch(["--rules", rules, "--json", ...withBpftrace]);
       await watch.attached;
       const refused = await drops.socketFilter(namespaces, { count: 500 });
+      const syncthing = await startTraffic("socket-filter", {
+        receiverOnly: true,
+        comm: "syncthing",
+      });
+      const sender = await startTraffic("socket-filter", {
+        senderOnly: true,
+        port: syncthing.ready.port!,
+        count: 250,
+      });
+      sender.go();
+      await sender.done;
       const full = await drops.socketRcvbuff(namespaces, { count: 400 });
       const overflow = await drops.tcpListenOverflow(namespaces, { count: 30 });
       const firewall = await drops.netfilterDrop(namespaces, { count: 300 });
@@ -150,12 +161,14 @@ describe("the main job", () => {
       await watch.line((line) => line.includes("TcpListenOverflow"));
       await watch.line((line) => line.includes("ChecksumErrors"));
       expect(await watch.stop()).toBe(0);
+      await syncthing.stop();
       const { data } = JSON.parse(watch.out.at(-1)!);
       const totals = Object.fromEntries(
         data.rules.map(({ alert, total }: { alert: string; total: number }) => [alert, total]),
       );
       expect(totals).toMatchObject({
         SocketFilterDrops: refused.sent,
+        SyncthingSocketFilterDrops: 250,
         SocketReceiveBufferFull: full.sent,
         TcpListenOverflow: overflow.sent,
         ChecksumErrors: udp.sent + tcp.sent,

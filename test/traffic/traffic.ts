@@ -80,6 +80,8 @@ export interface TrafficOptions {
   variant?: ShortVariant | "all";
   /** The network namespace to run in, by its name in `ip netns`. Default: this process's. */
   netns?: string;
+  /** The directory of the cgroup to run in. Default: this process's. */
+  cgroup?: string;
 }
 
 /** What the program said when its sockets were open. */
@@ -166,6 +168,9 @@ export async function startTraffic(
 ): Promise<Traffic> {
   const argv = [buildTraffic(), kind, "--start-on-stdin", ...argumentsOf(options)];
   if (options.netns !== undefined) argv.unshift("ip", "netns", "exec", options.netns);
+  if (options.cgroup !== undefined) {
+    argv.unshift("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', options.cgroup);
+  }
   const child = spawn(argv[0] as string, argv.slice(1), { stdio: ["pipe", "pipe", "pipe"] });
   const { lines, ended } = listen(child, kind);
   child.stdin.on("error", () => {}); // EPIPE: the program is gone, and `done` says so
@@ -190,7 +195,9 @@ export async function startTraffic(
 function argumentsOf(options: TrafficOptions): string[] {
   const argv: string[] = [];
   for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || value === false || key === "netns") continue;
+    if (value === undefined || value === false || key === "netns" || key === "cgroup") {
+      continue;
+    }
     if (key === "comm" && typeof value !== "string") {
       argv.push("--comm-hex", Buffer.from(value as Uint8Array).toString("hex"));
       continue;

@@ -8,6 +8,7 @@ import type { Drop, Names } from "../../../core/drop/field.ts";
 import { foldStack, keyReader, siteOfStack } from "../../../core/plan/key.ts";
 import { plumbing } from "../../../core/drop/site.ts";
 import type { SeriesKey } from "../../../core/plan/key.ts";
+import { keySlots } from "../../../core/plan/plan.ts";
 import type { KeyMap, Plan } from "../../../core/plan/plan.ts";
 import { inRanges } from "../../../core/plan/predicate.ts";
 import type { Counted, MapCounts, Tick } from "../../../core/watch/tick.ts";
@@ -292,19 +293,19 @@ function readSample(
   names: Names,
 ): Drop | undefined {
   const numbers = fields.filter((field) => field !== "stack");
-  const width = numbers.reduce((sum, field) => sum + fieldOf(field).slots.length, 0);
-  const words = text.split(" ", width + 1);
-  if (words.length !== width + 1) return undefined;
+  const slots = keySlots(numbers);
+  const words = text.split(" ", slots.length + 1);
+  if (words.length !== slots.length + 1) return undefined;
+  const values = new Map<string, bigint>();
+  for (const [i, slot] of slots.entries()) {
+    const word = (words[i + 1] ?? "").trim();
+    if (!/^-?\d{1,20}$/.test(word)) return undefined;
+    values.set(slot, BigInt(word));
+  }
   const drop: { [name: string]: string } = {};
-  let at = 1;
   for (const field of numbers) {
-    const slots: bigint[] = [];
-    for (let i = 0; i < fieldOf(field).slots.length; i++) {
-      const word = (words[at++] ?? "").trim();
-      if (!/^-?\d{1,20}$/.test(word)) return undefined;
-      slots.push(BigInt(word));
-    }
-    drop[field] = fieldOf(field).label(slots, names);
+    const { slots: own, label } = fieldOf(field);
+    drop[field] = label(own.map((slot) => values.get(slot)!), names);
   }
   if (fields.includes("stack")) {
     drop.stack = foldStack(text.slice(words.join(" ").length));

@@ -12,7 +12,7 @@ import type { FieldName } from "../../../core/drop/field.ts";
 import { fragmentCode, fragments, withDependencies } from "../../../core/drop/fragment.ts";
 import type { FragmentName, KernelFacts } from "../../../core/drop/fragment.ts";
 import { plumbing } from "../../../core/drop/site.ts";
-import { hasClass, keyFields } from "../../../core/plan/plan.ts";
+import { hasClass, keyFields, keySlots } from "../../../core/plan/plan.ts";
 import type { Decision, KeyMap, Plan, ReasonGroup } from "../../../core/plan/plan.ts";
 import type { Mask, Range } from "../../../core/plan/predicate.ts";
 
@@ -348,7 +348,7 @@ function update(
   const lines = reading([...fields, ...(map.sum === undefined ? [] : [map.sum])], kernel, emitted);
   const key = [
     ...(hasClass(map) ? [chosen.startsWith("$") ? chosen : `(uint64)${chosen}`] : []),
-    ...fields.flatMap((field) => fieldOf(field).slots),
+    ...keySlots(fields),
   ];
   const index = key.length === 0 ? "" : `[${key.join(", ")}]`;
   const value = map.sum === undefined ? "count()" : `stats(${fieldOf(map.sum).slots[0]})`;
@@ -409,7 +409,7 @@ function maskTest(slots: readonly string[], mask: Mask): string {
  */
 function sampler(samples: NonNullable<Plan["samples"]>, kernel: KernelFacts): Lines {
   const numbers = samples.fields.filter((field) => field !== "stack");
-  const slots = numbers.flatMap((field) => fieldOf(field).slots);
+  const slots = keySlots(numbers);
   const stack = samples.fields.includes("stack");
   const format = `s${" %lld".repeat(slots.length)}${stack ? " %s" : ""}\\n`;
   const args = [...slots.map((slot) => `(int64)${slot}`), ...(stack ? ["kstack"] : [])];

@@ -13,9 +13,12 @@ import {
   programRefused,
 } from "../../../core/error.ts";
 import type { DropwatchError } from "../../../core/error.ts";
+import { keyFields } from "../../../core/plan/plan.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts, SourceRun } from "../../../core/watch/source.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
+import { cgroupTable } from "../../enrichers/cgroup.ts";
+import { maySeeOwners, ownerTable } from "../../enrichers/owner.ts";
 import { readKernel, readSymbols } from "./kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import { installCommand } from "./install.ts";
@@ -46,6 +49,8 @@ export interface BpftraceSource extends Source {
 /** The source that the main job watches: this machine's kernel. */
 export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const command = options.command ?? ["bpftrace"];
+  const owners = ownerTable();
+  const cgroups = cgroupTable();
   let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
   let kernel: Kernel | undefined;
   let symbols: SymbolTable | undefined;
@@ -68,13 +73,20 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         world: reasonWorld(
           known.reasons,
           known.subsystems,
-          (address) => symbols?.nameAt(address) ?? "",
-          () => functions().names(),
+          {
+            site: (address) => symbols?.nameAt(address) ?? "",
+            functions: () => functions().names(),
+            owner: owners.owner,
+            cgroup: cgroups.cgroup,
+          },
         ),
         title: `Linux ${known.release}`,
         unavailable: (field) =>
           field === "site" && known.hidesAddresses
             ? "only root may read the kernel's addresses in /proc/kallsyms: run dropwatch as root"
+            : fieldOf(field).slots[0] === "$owner_inode" && field !== "ownerInode" &&
+                !maySeeOwners()
+            ? "only root may see which process holds a socket: run dropwatch as root"
             : fieldOf(field).uses.map((fragment) => unavailable(fragment, known))
               .find((why) => why !== undefined),
       };
@@ -89,12 +101,25 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         ? prepared.bpftrace
         : undefined;
       prepared = undefined;
-      await superviseBpftrace(command, program, facts, run, ready);
+      const stop = usesOwner(run.plan) ? owners.start() : undefined;
+      try {
+        await superviseBpftrace(command, program, facts, run, ready);
+      } finally {
+        stop?.();
+      }
     },
     async program(plan, interval) {
       return (await write(plan, interval)).text;
     },
   };
+}
+
+/** Whether processes are to be looked up by their sockets. */
+function usesOwner(plan: Plan): boolean {
+  const fields = [...plan.maps.flatMap(keyFields), ...(plan.samples?.fields ?? [])];
+  return fields.some((field) =>
+    fieldOf(field).kind === "lookup" && fieldOf(field).slots[0] === fieldOf("ownerInode").slots[0]
+  );
 }
 
 async function superviseBpftrace(
