@@ -14,6 +14,11 @@ import process from "node:process";
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { planRules } from "../core/pipeline.ts";
+import { makePlan } from "../core/plan/plan.ts";
+import { findRuleFiles, loadRules } from "../core/rule/load.ts";
+import { countsOf } from "../core/watch/watch.ts";
+import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { startTraffic } from "../test/traffic/traffic.ts";
 import {
   commOf,
@@ -26,6 +31,7 @@ import {
   shippedRules,
   startBare,
   startDropwatch,
+  startWatcher,
   usage,
 } from "./measure.ts";
 import type { Watcher } from "./measure.ts";
@@ -110,6 +116,39 @@ async function cost(): Promise<void> {
   const toSeed = costs.shipped!.added / costs.seed!.added;
   add("… in ratio to the bare count", `${toBare.toFixed(2)} ×`, "at most 1.6 ×", toBare <= 1.6);
   add("… in ratio to the printf", `1/${(1 / toSeed).toFixed(1)}`, "at most 1/6", toSeed <= 1 / 6);
+}
+
+/** The programs of the shipped rules, with drops that are kept whole and without, run bare. */
+async function evidence(): Promise<void> {
+  const source = bpftraceSource({ command: bpftrace });
+  const facts = await source.facts();
+  const files = await findRuleFiles([shippedRules]);
+  const { rules, host } = await loadRules({
+    files,
+    facts: () => Promise.resolve(facts),
+    interval: 1000,
+    log: say,
+  });
+  await host.close();
+  const programs = {
+    without: await source.program(makePlan(countsOf(rules).counts), 1000),
+    with: await source.program(planRules(rules, facts), 1000),
+  };
+  const run = (program: string): Promise<Watcher> =>
+    startWatcher(
+      [...bpftrace, "--no-warnings", "-f", "json", "-"],
+      (line) => line.includes("tick"),
+      program,
+      { BPFTRACE_MAP_KEYS_MAX: "4096", BPFTRACE_MAX_MAP_KEYS: "4096" },
+    );
+  const costs = await addedCosts({
+    without: () => run(programs.without),
+    with: () => run(programs.with),
+  });
+  const ratio = costs.with!.added / costs.without!.added;
+  add("the shipped rules without evidence add", `+${costs.without!.added.toFixed(0)} ns`);
+  add("the shipped rules with evidence add", `+${costs.with!.added.toFixed(0)} ns`);
+  add("… in ratio to those without", `${ratio.toFixed(2)} ×`, "at most 1.1 ×", ratio <= 1.1);
 }
 
 async function flood(): Promise<void> {
@@ -400,6 +439,7 @@ async function replay(): Promise<void> {
 
 const all: Readonly<Record<string, () => Promise<void>>> = {
   cost,
+  evidence,
   flood,
   cpu,
   many,

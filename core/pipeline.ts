@@ -11,7 +11,9 @@ import type { CheckedRule } from "./rule/check.ts";
 import type { RuleSet } from "./rule/load.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
 import { maxText, textNames } from "./rule/rule.ts";
-import type { Source } from "./watch/source.ts";
+import { evidenceFor, evidenceLog } from "./watch/evidence.ts";
+import type { EvidenceLog } from "./watch/evidence.ts";
+import type { Source, SourceFacts } from "./watch/source.ts";
 import type { AlertStore, SavedAlert } from "./store.ts";
 import type { Tick } from "./watch/tick.ts";
 import { countsOf, makeWatch } from "./watch/watch.ts";
@@ -52,8 +54,12 @@ const drainPatience = 5000;
 const defaultMaxSeries = 100_000;
 
 /** The plan of a set of rules: what the kernel is to count for them. */
-export function planRules(rules: RuleSet["rules"], style?: PlanStyle): Plan {
-  return makePlan(countsOf(rules).counts, undefined, style);
+export function planRules(
+  rules: RuleSet["rules"],
+  facts: SourceFacts,
+  style?: PlanStyle,
+): Plan {
+  return makePlan(countsOf(rules).counts, undefined, style, evidenceFor(rules, facts));
 }
 
 /** Watches until the source ends or `signal` is aborted; everything is delivered or said. */
@@ -80,13 +86,15 @@ async function watchWith(
   options: PipelineOptions,
 ): Promise<RunSummary> {
   const { rules, log } = options;
-  const plan = planRules(rules.rules, style);
+  const facts = await options.source.facts();
+  const plan = planRules(rules.rules, facts, style);
+  const evidence = evidenceLog(rules.rules, facts.world, facts.release ?? "");
   const maxSeries = options.maxSeries ?? defaultMaxSeries;
   const watch = makeWatch({ rules: rules.rules, plan, interval: options.interval, maxSeries });
   const sums = { ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0, seconds: 0 };
   const say = onceEach(log);
   let texts: Promise<void> = Promise.resolve();
-  const to: Notifying = { rules, queues, fired: new Map(), log };
+  const to: Notifying = { rules, queues, fired: new Map(), evidence, log };
   const keep = options.store && keeper(options.store, watch, to, say);
 
   const onTick = (tick: Tick): void => {
@@ -94,6 +102,7 @@ async function watchWith(
     sums.seconds += tick.seconds;
     for (const name of ["seen", "counted", "other", "lost"] as const) sums[name] += tick[name];
     if (tick.gap !== undefined) sums.restarts++;
+    evidence.add(tick);
     const transitions = watch.tick(tick);
     sayLosses(tick, plan, options.maxKeys, say);
     if (watch.refused > 0) {
@@ -176,6 +185,7 @@ interface Notifying {
   readonly queues: readonly Queue[];
   /** What was sent of the alerts that fire, by fingerprint. */
   readonly fired: Map<string, AlertData>;
+  readonly evidence: EvidenceLog;
   readonly log: (message: string) => void;
 }
 
@@ -239,8 +249,8 @@ async function messageOf(transition: Transition, to: Notifying): Promise<AlertMe
   const print = fingerprint(labels);
   // As with Prometheus, an alert that ends says what it said when it fired: "refuses 0 packets/s"
   // would tell nobody what is over.
-  const annotations = to.fired.get(print)?.annotations ??
-    await annotate(transition, labels, to);
+  const before = to.fired.get(print);
+  const annotations = before?.annotations ?? await annotate(transition, labels, to);
   const at = new Date(transition.at).toISOString();
   const data: AlertData = {
     alert: rule.alert,
@@ -256,7 +266,7 @@ async function messageOf(transition: Transition, to: Notifying): Promise<AlertMe
     fingerprint: print,
     exact,
     lost,
-    evidence: {},
+    evidence: before?.evidence ?? to.evidence.of(rule, transition.labels, transition.at) ?? {},
   };
   if (status === "firing") to.fired.set(print, data);
   else to.fired.delete(print);

@@ -28,7 +28,8 @@ export const explainCommand: Command = {
     });
     await rules.host.close();
     for (const error of rules.errors) terminal.log(showError(error));
-    const plan = planRules(rules.rules);
+    const facts = await setting.source.facts();
+    const plan = planRules(rules.rules, facts);
     const program = "program" in source
       ? await (source as BpftraceSource).program(plan, setting.interval)
       : `${source.name} counts in TypeScript, without a program in the kernel`;
@@ -36,7 +37,7 @@ export const explainCommand: Command = {
       rules.rules,
       plan,
       setting.maxKeys,
-      (await setting.source.facts()).world,
+      facts.world,
     );
     if (given.flag("json")) {
       const data = { ...explained, program };

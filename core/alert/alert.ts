@@ -1,9 +1,10 @@
 // An alert in the one shape that it has everywhere: on stdout, in a webhook, in the API.
 import { quote } from "../error.ts";
 import type { Severity } from "../rule/rule.ts";
+import type { AlertEvidence } from "../watch/evidence.ts";
 
-/** What was seen while it was true; more comes with the evidence that sources give. */
-export type Evidence = Readonly<Record<string, unknown>>;
+/** What it is made of (see AlertEvidence in core/watch/evidence.ts); empty where nothing was kept. */
+export type Evidence = Partial<AlertEvidence>;
 
 /** The alert itself. Times are ISO 8601 in UTC; `endsAt` is null while it fires. */
 export interface AlertData {

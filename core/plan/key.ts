@@ -1,6 +1,6 @@
 // A key of a map in the kernel, made readable: which counts it serves, and its labels.
 import { fieldOf } from "../drop/field.ts";
-import type { FieldName, Names } from "../drop/field.ts";
+import type { Drop, FieldName, Names } from "../drop/field.ts";
 import { fitsMasks, inRanges } from "./predicate.ts";
 import type { Test } from "./predicate.ts";
 import { hasClass, keyFields, keySlots } from "./plan.ts";
@@ -82,6 +82,42 @@ export function keyReader(
   };
 }
 
+/** A drop that was kept whole. */
+export interface KeptDrop {
+  readonly drop: Drop;
+  /** Where in the deciding function: `udp_queue_rcv_one_skb+0x1a3`; "" where no frame tells. */
+  readonly at: string;
+}
+
+/** Reads the key of a drop that was kept whole: its fields, and its stack at the end. */
+export function readKept(
+  raw: string,
+  fields: readonly FieldName[],
+  names: Names,
+): KeptDrop | undefined {
+  const parts = splitKey(raw, [...fields, "stack"], false);
+  if (parts === undefined) return undefined;
+  const drop: { [name: string]: string } = {};
+  for (const { field, slots, stack } of parts.values) {
+    drop[field] = stack ?? fieldOf(field).label(slots, names);
+  }
+  drop.site = siteOfStack(drop.stack ?? "");
+  const frames = framesOf(raw.slice(raw.indexOf("\n") === -1 ? raw.indexOf("\\n") : 0));
+  const at = frames.find((frame) => bareFunction(frame.replace(/\+.*$/, "")) === drop.site) ?? "";
+  return { drop: drop as Drop, at: withHexOffset(at) };
+}
+
+/** bpftrace prints offsets as decimals; the kernel's own messages have them as 0x1a3. */
+function withHexOffset(frame: string): string {
+  const [, name, offset] = /^(.+)\+(0x[0-9a-f]+|\d+)$/.exec(frame) ?? [];
+  if (name === undefined || offset === undefined) return frame;
+  return `${bareFunction(name)}+0x${Number(offset).toString(16)}`;
+}
+
+function framesOf(text: string): string[] {
+  return text.split(/\\n|\n/).map((line) => line.trim()).filter((line) => line !== "");
+}
+
 interface KeyPart {
   readonly field: FieldName;
   readonly slots: readonly bigint[];
@@ -125,8 +161,9 @@ function splitKey(
  * as a folded one: outermost first, joined by `;`, offsets and compiler's suffixes taken off.
  */
 export function foldStack(text: string): string {
-  return text.split(/\\n|\n/).map((line) => line.trim()).filter((line) => line !== "")
-    .map((frame) => bareFunction(frame.replace(/\+(0x)?[0-9a-f]+$/, "")).replaceAll(";", ":"))
+  return framesOf(text).map((frame) =>
+    bareFunction(frame.replace(/\+(0x)?[0-9a-f]+$/, "")).replaceAll(";", ":")
+  )
     .reverse().join(";");
 }
 

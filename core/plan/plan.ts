@@ -58,6 +58,8 @@ export interface KeyMap {
 /** All drops whose reason's number lies in `ranges` are treated alike. */
 export interface ReasonGroup {
   readonly ranges: readonly Range[];
+  /** Whether some of its drops are kept whole. */
+  readonly evidence: boolean;
   readonly counted: readonly { readonly map: number; readonly decision: Decision }[];
 }
 
@@ -79,8 +81,19 @@ export interface Sampling {
   readonly predicate: Predicate;
 }
 
+/** Drops that are kept whole, the first ones of each tick and group, to tell what alerts are made of. */
+export interface EvidencePlan {
+  /** What is kept of a drop, beside its stack. */
+  readonly fields: readonly FieldName[];
+  /** How many of a group in a tick. */
+  readonly perTick: number;
+  /** The counts whose drops are kept, by their index. */
+  readonly counts: readonly number[];
+}
+
 /** What the kernel is to count. Drops by reason are always counted. */
 export interface Plan {
+  readonly evidence?: EvidencePlan | undefined;
   readonly samples?: Sampling | undefined;
   readonly counts: readonly Count[];
   readonly places: readonly Place[];
@@ -129,6 +142,7 @@ export function makePlan(
   counts: readonly Count[],
   samples?: Sampling,
   style: PlanStyle = "decisions",
+  evidence?: EvidencePlan,
 ): Plan {
   const split = counts.map((count) => splitPredicate(count.predicate));
   const places: Place[] = [];
@@ -165,12 +179,15 @@ export function makePlan(
       places[index] = { at: "map", map: id, rest };
     }
   });
+  const isEvidence = (reason: number): boolean =>
+    evidence?.counts.some((count) => inRanges(split[count]!.reasons, reason)) === true;
   return {
+    evidence,
     samples,
     counts,
     places,
     maps,
-    groups: groupReasons(cuts, maps, split, building, decisions),
+    groups: groupReasons(cuts, maps, split, building, decisions, isEvidence),
   };
 }
 
@@ -361,26 +378,33 @@ function groupReasons(
   split: readonly Split[],
   building: readonly { counts: number[] }[],
   decisions: readonly Map<string, Decision>[],
+  isEvidence: (reason: number) => boolean,
 ): ReasonGroup[] {
-  const groups = new Map<string, { ranges: Range[]; counted: ReasonGroup["counted"] }>();
+  const groups = new Map<
+    string,
+    { ranges: Range[]; evidence: boolean; counted: ReasonGroup["counted"] }
+  >();
   for (const range of cuts) {
     const counted = maps.flatMap(({ id }) => {
       const active = building[id]!.counts.filter((i) => inRanges(split[i]!.reasons, range[0]));
       const decision = decisions[id]!.get(active.join());
       return decision === undefined ? [] : [{ map: id, decision, key: active.join() }];
     });
-    const key = counted.map(({ map, key }) => `${map}:${key}`).join(";");
+    const evidence = isEvidence(range[0]);
+    const key = [evidence, ...counted.map(({ map, key }) => `${map}:${key}`)].join(";");
     const group = groups.get(key);
     if (group !== undefined) group.ranges.push(range);
     else {
       groups.set(key, {
         ranges: [range],
+        evidence,
         counted: counted.map(({ map, decision }) => ({ map, decision })),
       });
     }
   }
-  return [...groups.values()].map(({ ranges, counted }) => ({
+  return [...groups.values()].map(({ ranges, evidence, counted }) => ({
     ranges: joinRanges(ranges),
+    evidence,
     counted,
   }));
 }

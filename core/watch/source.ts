@@ -9,6 +9,8 @@ export interface SourceFacts {
   readonly world: ReasonWorld;
   /** What it watches, in a few words: `Linux 6.18.44`. */
   readonly title: string;
+  /** The kernel's release, as `uname -r` says it, where drops come from one. */
+  readonly release?: string | undefined;
   /** Why a field can't be had from it; undefined where it can. */
   unavailable(field: FieldName): string | undefined;
 }

@@ -1,6 +1,6 @@
 // What a source hands on at each tick: everything that happened since the one before.
 import type { Drop } from "../drop/field.ts";
-import type { SeriesKey } from "../plan/key.ts";
+import type { KeptDrop, SeriesKey } from "../plan/key.ts";
 
 /** How many drops had a key, and the sum where the map has one. */
 export interface Counted {
@@ -36,6 +36,8 @@ export interface Tick {
   /** By the map's id in the plan. */
   readonly maps: readonly MapCounts[];
   readonly samples: readonly Drop[];
+  /** Drops that were kept whole, and how often each was. */
+  readonly evidence?: readonly (KeptDrop & { readonly n: number })[] | undefined;
   /** Lines of the source that couldn't be read. */
   readonly unreadable: number;
   /** The source was not counting for so long; how many drops it missed nobody knows. */

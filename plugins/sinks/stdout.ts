@@ -1,6 +1,6 @@
 // Alerts on standard output: for people on a terminal, or as JSON, an object a line.
 import { styleText } from "node:util";
-import type { AlertMessage } from "../../core/alert/alert.ts";
+import type { AlertMessage, Evidence } from "../../core/alert/alert.ts";
 import type { Sink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { showNumber } from "../../core/number.ts";
@@ -38,6 +38,24 @@ export const stdout: SinkKind = {
   },
 };
 
+/** Where in the kernel, and which packets: what whoever is on call looks at first. */
+function showEvidence(evidence: Evidence): string[] {
+  const { site, at, source = "", kept, flows = [], owners = [] } = evidence;
+  if (kept === undefined) return [];
+  const end = (address: string, port: string): string =>
+    `${address.includes(":") ? `[${address}]` : address}${port === "" ? "" : `:${port}`}`;
+  const lines = [`in ${at || site}${source === "" ? "" : `  ${source}`}`];
+  const [flow] = flows;
+  if (flow !== undefined && flow.saddr !== "") {
+    const [from, to] = [end(flow.saddr, flow.sport), end(flow.daddr, flow.dport)];
+    const dev = flow.dev === "" ? "" : `dev ${flow.dev}, `;
+    lines.push(`${flow.l4} ${from} → ${to}  (${dev}${flow.drops} of ${kept} that were kept)`);
+  }
+  const [owner] = owners;
+  if (owner !== undefined) lines.push(`socket of ${owner.owner}, process ${owner.pid}`);
+  return lines.map(printable);
+}
+
 /** An alert for a terminal: what, how bad, since when, and the numbers under it. */
 export function showAlert(message: AlertMessage, colour: boolean): string {
   const { data } = message;
@@ -66,6 +84,9 @@ export function showAlert(message: AlertMessage, colour: boolean): string {
     ...(data.lost > 0 ? [`${showNumber(data.lost)} lost`] : []),
   ];
   lines.push(`         ${paint("dim", [...labels, ...numbers].join("  "))}`);
+  if (firing) {
+    lines.push(...showEvidence(data.evidence).map((line) => `         ${paint("dim", line)}`));
+  }
   for (const name of ["description", "runbook"]) {
     const text = data.annotations[name];
     if (text !== undefined && firing) lines.push(`         ${printable(text)}`);

@@ -1,4 +1,5 @@
 // What is special to the webhook; what every sink promises is in test/contract/sink.test.ts.
+import type { AlertEvidence } from "../../core/watch/evidence.ts";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { alertOf } from "../../test/alert.ts";
 import { Receiver } from "../../test/receiver.ts";
@@ -82,7 +83,9 @@ describe("a request", () => {
     const long = "long ".repeat(10_000);
     const alert = alertOf({
       annotations: { summary: `ü${long}`, description: long, runbook: "https://x.example/" },
-      evidence: { samples: Array(1000).fill({ dev: "eth0", stack: long.slice(0, 100) }) },
+      evidence: {
+        stacks: Array(1000).fill({ drops: 1, stack: [long.slice(0, 100)] }),
+      } as unknown as AlertEvidence,
     });
     await webhookSink({ url: receiver.url() }).send(alert, context);
     const { body } = receiver.received[0]!;

@@ -49,6 +49,7 @@ export function replaySource(options: ReplayOptions): Source {
       return {
         world: worldOf(head),
         title: `a capture of Linux ${head.kernel}`,
+        release: head.kernel,
         unavailable: (field) =>
           head.fields.includes(field) ||
             (derived.includes(field) && head.fields.includes("reason"))

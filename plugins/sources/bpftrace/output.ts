@@ -5,7 +5,7 @@
 // its copy. Maps by key are cleared after each tick: what is printed is the tick's share.
 import { fieldOf } from "../../../core/drop/field.ts";
 import type { Drop, Names } from "../../../core/drop/field.ts";
-import { foldStack, keyReader, siteOfStack } from "../../../core/plan/key.ts";
+import { foldStack, keyReader, readKept, siteOfStack } from "../../../core/plan/key.ts";
 import { plumbing } from "../../../core/drop/site.ts";
 import type { SeriesKey } from "../../../core/plan/key.ts";
 import { keySlots } from "../../../core/plan/plan.ts";
@@ -173,6 +173,13 @@ export function outputReader(options: OutputOptions): OutputReader {
     const isEmpty = seen === 0 &&
       counts.every(({ entries, other, lost }) => entries.length + other + lost === 0);
     if (isEmpty && !force) return;
+    const evidence = plan.evidence === undefined
+      ? undefined
+      : entriesOf(maps.get(`x${copy}`)).flatMap(([raw, n]) => {
+        const kept = isCount(n) ? readKept(raw, plan.evidence!.fields, names) : undefined;
+        if (kept === undefined) unreadable++;
+        return kept === undefined ? [] : [{ ...kept, n: n as number }];
+      });
     lastAt = at;
     if (nsecs !== undefined) lastNsecs = nsecs;
     options.onTick({
@@ -182,6 +189,7 @@ export function outputReader(options: OutputOptions): OutputReader {
       reasons,
       maps: counts,
       samples,
+      evidence,
       unreadable: unreadable + lostEvents,
     });
     samples = [];

@@ -30,6 +30,9 @@ export interface ProgramOptions {
  */
 const walkedFrames = 8;
 
+/** Frames of the stack of a drop that is kept whole. */
+const keptFrames = 16;
+
 /**
  * Whether a map has a second one beside it, @w in place of @m, for drops whose location is
  * plumbing: there the stack is part of the key, and tells the site.
@@ -66,11 +69,12 @@ export function writeProgram(plan: Plan, options: ProgramOptions): Program {
     scalarOf.set(group, `r${range![0]}`);
     scalars.set(`r${range![0]}`, range![0]);
   }
+  const { lines, order } = probe(plan, options, scalarOf);
   const text = [
-    ...probe(plan, options, scalarOf),
+    ...lines,
     "",
     ...(plan.samples === undefined ? [] : [...sampler(plan.samples, options.kernel), ""]),
-    ...ticker(plan, options, [...scalars.keys()]),
+    ...ticker(plan, options, [...scalars.keys()], order),
     "",
   ].join("\n");
   return { text, scalars };
@@ -80,24 +84,65 @@ function probe(
   plan: Plan,
   options: ProgramOptions,
   scalarOf: ReadonlyMap<ReasonGroup, string>,
-): Lines {
+): { lines: Lines; order: readonly number[] } {
   const wanted = fragmentsOf(plan);
   const top = wanted.filter((name) => fragments[name].arg !== undefined);
   const body: Lines = ["$reason = (uint64)(uint32)args->reason;"];
   for (const name of top) body.push(...codeLines(name, options.kernel));
-  body.push("$e = @e;");
+  if (plan.evidence === undefined) body.push("$e = @e;");
+  else body.push("$flags = @e;", "$e = $flags & 1;");
   const emitted = new Set(top);
-  body.push(...groupBranches(plan, options, scalarOf, emitted));
-  return ["tracepoint:skb:kfree_skb", "{", ...indent(body), "}"];
+  const { lines, order } = groupBranches(plan, options, scalarOf, emitted);
+  body.push(...lines, ...keepWhole(plan, options.kernel, order, emitted));
+  return { lines: ["tracepoint:skb:kfree_skb", "{", ...indent(body), "}"], order };
 }
 
 function codeLines(name: FragmentName, kernel: KernelFacts): Lines {
   return fragmentCode(name, kernel).split("\n").filter((line) => line.trim() !== "");
 }
 
+/** Each group has a bit in the flag, above the one that names the copy: so many can have one. */
+const mostKept = 60;
+
+/** The groups whose drops are kept whole, as the numbers that they have in the program. */
+function keptGroups(plan: Plan, order: readonly number[]): number[] {
+  return order.flatMap((group, number) => plan.groups[group]!.evidence ? [number] : [])
+    .filter((number) => number < mostKept);
+}
+
+/**
+ * Keeps drops whole while the group's bit is set: the ticker clears it when so many were kept. So a
+ * flood pays for this in the first moments of a tick only, and rare drops are kept all.
+ */
+function keepWhole(
+  plan: Plan,
+  kernel: KernelFacts,
+  order: readonly number[],
+  emitted: ReadonlySet<FragmentName>,
+): Lines {
+  if (plan.evidence === undefined) return [];
+  const { fields } = plan.evidence;
+  const key = [...keySlots(fields), `kstack(${keptFrames})`].join(", ");
+  const keep = [
+    "@quota[(int64)$group] = @quota[(int64)$group] - 1;",
+    ...reading(fields, kernel, new Set(emitted)),
+    ...counting((copy) => `@x${copy}[${key}] = count();`),
+  ];
+  if (keptGroups(plan, order).length === 0) return [];
+  return ifElse(
+    "$flags > 1",
+    ifElse(
+      "(($flags >> ($group + 1)) & 1) == 1",
+      ifElse("@quota[(int64)$group] > 0", keep, []),
+      [],
+    ),
+    [],
+  );
+}
+
 /** All fragments that counting needs, in order. */
 function fragmentsOf(plan: Plan): FragmentName[] {
-  const fields = new Set<FieldName>();
+  const fields = new Set<FieldName>(plan.evidence?.fields);
   for (const map of plan.maps) keyAndSum(map, fields);
   for (const { counted } of plan.groups) {
     for (const { decision } of counted) decisionFields(decision, fields);
@@ -135,7 +180,7 @@ function groupBranches(
   options: ProgramOptions,
   scalarOf: ReadonlyMap<ReasonGroup, string>,
   emitted: ReadonlySet<FragmentName>,
-): Lines {
+): { lines: Lines; order: readonly number[] } {
   const ranges = plan.groups.flatMap((group, index) =>
     group.ranges.map((range) => ({ range, value: index }))
   ).sort((a, b) => a.range[0] - b.range[0]);
@@ -151,10 +196,13 @@ function groupBranches(
   };
   const needs = plan.groups.map((group) => new Set(alwaysRead(plan, own(group))));
   const tree = arrange(plan.groups.map((_, index) => index), needs, emitted, options.kernel);
-  return [
-    ...byReason(plan, ranges, tree, emitted, options.kernel, body),
-    ...keyCounts(plan, [...common.values()], options, emitted),
-  ];
+  return {
+    lines: [
+      ...byReason(plan, ranges, tree, emitted, options.kernel, body),
+      ...keyCounts(plan, [...common.values()], options, emitted),
+    ],
+    order: groupsOf(tree),
+  };
 }
 
 /** Groups side by side, or those that read the same behind the code that reads it. */
@@ -231,10 +279,14 @@ function byReason(
   kernel: KernelFacts,
   body: (index: number, read: ReadonlySet<FragmentName>) => Lines,
 ): Lines {
-  if (ranges.length === 1) return body(0, emitted);
+  const numbered = plan.evidence !== undefined;
+  if (ranges.length === 1) {
+    return [...(numbered ? ["$group = (uint64)0;"] : []), ...body(0, emitted)];
+  }
   // Where a group is one range, its code stands in the leaf itself; a group of several ranges, or
   // one that shares code, gets a number first, so that its code stands there once.
-  const simple = "groups" in tree && plan.groups.every(({ ranges }) => ranges.length === 1);
+  const simple = !numbered && "groups" in tree &&
+    plan.groups.every(({ ranges }) => ranges.length === 1);
   if (simple) return numberTree("$reason", ranges, (index) => body(index, emitted));
   const order = groupsOf(tree);
   const numberOf = (group: number): number => order.indexOf(group);
@@ -440,7 +492,14 @@ function sampler(samples: NonNullable<Plan["samples"]>, kernel: KernelFacts): Li
  * The tick. A timer's program doesn't run when it interrupts the probe on its CPU (the kernel lets
  * no tracing program interrupt another), so it looks often, and ticks when the time has come.
  */
-function ticker(plan: Plan, options: ProgramOptions, scalars: readonly string[]): Lines {
+function ticker(
+  plan: Plan,
+  options: ProgramOptions,
+  scalars: readonly string[],
+  order: readonly number[],
+): Lines {
+  const kept = plan.evidence === undefined ? [] : keptGroups(plan, order);
+  const all = kept.reduce((sum, number) => sum + 2 ** (number + 1), 0);
   const look = Math.max(1, Math.round(options.interval / looksPerTick));
   const nanoseconds = options.interval * 1_000_000;
   const copy = (n: 0 | 1): Lines => [
@@ -452,16 +511,27 @@ function ticker(plan: Plan, options: ProgramOptions, scalars: readonly string[])
       ...(keyed(map) ? [`clear(@m${map.id}_${n});`] : []),
       ...(walksStack(map) ? [`print(@w${map.id}_${n});`, `clear(@w${map.id}_${n});`] : []),
     ]),
+    ...(kept.length === 0 ? [] : [`print(@x${n});`, `clear(@x${n});`]),
+  ];
+  // Between ticks: a group that has its share is left alone until the next one.
+  const close = kept.length === 0 ? [] : [
+    "$open = (int64)0;",
+    ...kept.flatMap((number) =>
+      ifElse(`@quota[${number}] > 0`, [`$open = $open + ${2 ** (number + 1)};`], [])
+    ),
+    "@e = (@e & 1) + $open;",
   ];
   const body = [
     `@next = $now + ${nanoseconds} - ($now % ${nanoseconds});`,
     "@busy[0] = 1;",
-    "$old = @e;",
-    "@e = 1 - $old;",
+    ...(kept.length === 0
+      ? ["$old = @e;", "@e = 1 - $old;"]
+      : ["$old = @e & 1;", `@e = 1 - $old + ${all};`]),
     "@tick = @tick + 1;",
     `printf("tick %lld %lld %lld\\n", @tick, $old, $now);`,
     ...ifElse("$old == 1", copy(1), copy(0)),
     ...(plan.samples === undefined ? [] : [`@left[0] = ${plan.samples.perTick};`]),
+    ...kept.map((number) => `@quota[${number}] = ${plan.evidence!.perTick};`),
     `printf("end %lld\\n", @tick);`,
     "clear(@busy);",
   ];
@@ -469,7 +539,7 @@ function ticker(plan: Plan, options: ProgramOptions, scalars: readonly string[])
     `interval:ms:${look}`,
     "{",
     "  $now = nsecs;",
-    ...indent(ifElse("$now >= @next && @busy[0] == 0", body, [])),
+    ...indent(ifElse("$now >= @next && @busy[0] == 0", body, close)),
     "}",
   ];
 }

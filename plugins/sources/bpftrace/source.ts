@@ -81,6 +81,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
           },
         ),
         title: `Linux ${known.release}`,
+        release: known.release,
         unavailable: (field) =>
           field === "site" && known.hidesAddresses
             ? "only root may read the kernel's addresses in /proc/kallsyms: run dropwatch as root"

@@ -1,0 +1,199 @@
+// What an alert is made of: the drops that the kernel kept whole, for as long as a window holds them.
+// A bounded number of them; each says how many drops it stands for.
+import { fieldNames } from "../drop/field.ts";
+import type { Drop, FieldName } from "../drop/field.ts";
+import { knowledgeOf } from "../drop/reason.ts";
+import { dropMatcher } from "../plan/label.ts";
+import type { EvidencePlan } from "../plan/plan.ts";
+import type { ReasonWorld } from "../plan/predicate.ts";
+import type { Aggregate, CheckedRule, Value } from "../rule/check.ts";
+import { countsOf } from "./watch.ts";
+import type { SourceFacts } from "./source.ts";
+import type { Tick } from "./tick.ts";
+
+/** Packets that are alike in where they came from and went to. */
+export interface Flow {
+  readonly l4: string;
+  readonly saddr: string;
+  readonly sport: string;
+  readonly daddr: string;
+  readonly dport: string;
+  readonly dev: string;
+  readonly drops: number;
+}
+
+/** What an alert is made of. Numbers are of the drops that were kept: a sample, the first of each tick. */
+export interface AlertEvidence {
+  /** How many of the alert's drops were kept. */
+  readonly kept: number;
+  /** Whether the packets belonged to a socket whose owner is known. */
+  readonly ownerKnown: boolean;
+  readonly owners: readonly {
+    readonly owner: string;
+    readonly pid: string;
+    readonly drops: number;
+  }[];
+  /** The function that decided, where in it, and where to read it. */
+  readonly site: string;
+  readonly at: string;
+  readonly source: string;
+  readonly flows: readonly Flow[];
+  /** Innermost function first. */
+  readonly stacks: readonly { readonly stack: readonly string[]; readonly drops: number }[];
+  readonly reasons: readonly {
+    readonly reason: string;
+    readonly class: string;
+    readonly means: string;
+    readonly drops: number;
+  }[];
+}
+
+export interface EvidenceLog {
+  add(tick: Tick): void;
+  /** Of a rule's alert with these labels, in its window up to `at`; undefined where nothing was kept. */
+  of(
+    rule: CheckedRule,
+    labels: Readonly<Record<string, string>>,
+    at: number,
+  ): AlertEvidence | undefined;
+}
+
+/** What is told of each flow, and who it belonged to. */
+const always: readonly FieldName[] = [
+  "reason",
+  "l4",
+  "saddr",
+  "daddr",
+  "sport",
+  "dport",
+  "dev",
+  "ownerInode",
+  "owner",
+  "ownerPid",
+];
+const perTick = 32;
+const mostKept = 20_000;
+const most = { flows: 5, stacks: 3, owners: 3, reasons: 3 };
+
+/** The first count of a value: it is what the value is about. */
+function leading(value: Value): Aggregate {
+  return "part" in value ? leading(value.part) : value;
+}
+
+/** What is to be kept for rules, of what the source can give. */
+export function evidenceFor(rules: readonly CheckedRule[], facts: SourceFacts): EvidencePlan {
+  const { indexOf } = countsOf(rules);
+  const counts = rules.map((rule) => leading(rule.condition.value).count);
+  const asked = new Set<FieldName>([
+    ...always,
+    ...counts.flatMap(({ by, predicate }) => [...by, ...predicate.map(({ field }) => field)]),
+  ]);
+  return {
+    // The stack comes by itself, and tells the site.
+    fields: fieldNames.filter((field) =>
+      asked.has(field) && field !== "stack" && field !== "site" &&
+      facts.unavailable(field) === undefined
+    ),
+    perTick,
+    counts: counts.map(indexOf),
+  };
+}
+
+interface Kept {
+  readonly at: number;
+  readonly drops: NonNullable<Tick["evidence"]>;
+}
+
+/** Keeps the evidence of ticks; `title` is the kernel's release, for links to its source. */
+export function evidenceLog(
+  rules: readonly CheckedRule[],
+  world: ReasonWorld,
+  release: string,
+): EvidenceLog {
+  const longest = Math.max(0, ...rules.map((rule) => leading(rule.condition.value).window));
+  const matchers = new Map<CheckedRule, (drop: Drop) => boolean>();
+  const log: Kept[] = [];
+  let size = 0;
+  return {
+    add(tick) {
+      const drops = tick.evidence ?? [];
+      if (drops.length > 0) log.push({ at: tick.at, drops });
+      size += drops.length;
+      while (log.length > 0 && (size > mostKept || log[0]!.at <= tick.at - longest)) {
+        size -= log.shift()!.drops.length;
+      }
+    },
+    of(rule, labels, at) {
+      const { count, window } = leading(rule.condition.value);
+      let fits = matchers.get(rule);
+      if (fits === undefined) matchers.set(rule, fits = dropMatcher(count.predicate, world));
+      const mine = log.filter((kept) => kept.at > at - window).flatMap(({ drops }) => drops)
+        .filter(({ drop }) => rule.by.every((field) => (drop[field] ?? "") === labels[field]))
+        .filter(({ drop }) => fits(drop));
+      return mine.length === 0 ? undefined : summarize(mine, world, release);
+    },
+  };
+}
+
+function summarize(
+  mine: NonNullable<Tick["evidence"]>,
+  world: ReasonWorld,
+  release: string,
+): AlertEvidence {
+  const top = <V>(
+    value: (kept: (typeof mine)[number]) => V,
+    limit: number,
+  ): (V & { drops: number })[] => {
+    const sums = new Map<string, V & { drops: number }>();
+    for (const kept of mine) {
+      const one = value(kept);
+      const key = JSON.stringify(one);
+      const known = sums.get(key);
+      if (known === undefined) sums.set(key, { ...one, drops: kept.n });
+      else known.drops += kept.n;
+    }
+    return [...sums.values()].sort((a, b) => b.drops - a.drops).slice(0, limit);
+  };
+  const of = (drop: Drop, field: FieldName): string => drop[field] ?? "";
+  const [place] = top(({ drop, at }) => ({ site: of(drop, "site"), at }), 1);
+  const owners = top(
+    ({ drop }) => ({ owner: of(drop, "owner"), pid: of(drop, "ownerPid") }),
+    most.owners,
+  );
+  const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
+  return {
+    kept: mine.reduce((sum, { n }) => sum + n, 0),
+    ownerKnown: mine.every(({ drop }) => of(drop, "owner") !== ""),
+    owners: owners.filter(({ owner }) => owner !== ""),
+    site: place?.site ?? "",
+    at: place?.at ?? "",
+    source: place === undefined ? "" : sourceLink(place.site, release),
+    flows: top(
+      ({ drop }): Omit<Flow, "drops"> => ({
+        l4: of(drop, "l4"),
+        saddr: of(drop, "saddr"),
+        sport: of(drop, "sport"),
+        daddr: of(drop, "daddr"),
+        dport: of(drop, "dport"),
+        dev: of(drop, "dev"),
+      }),
+      most.flows,
+    ),
+    stacks: top(({ drop }) => ({ stack: of(drop, "stack").split(";").reverse() }), most.stacks),
+    reasons: top(({ drop }) => ({ reason: of(drop, "reason") }), most.reasons).map(
+      ({ reason, drops }) => ({
+        reason,
+        class: world.names.classOf(idOf.get(reason) ?? -1),
+        means: knowledgeOf(reason)?.means ?? "",
+        drops,
+      }),
+    ),
+  };
+}
+
+/** Where to read a function, in the release of this kernel: `6.18.44-fc` is read as 6.18.44. */
+export function sourceLink(site: string, release: string): string {
+  const version = /^\d+\.\d+(?:\.[1-9]\d*)?/.exec(release)?.[0];
+  if (version === undefined || !/^\w+$/.test(site)) return "";
+  return `https://elixir.bootlin.com/linux/v${version}/A/ident/${site}`;
+}

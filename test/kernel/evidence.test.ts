@@ -1,0 +1,99 @@
+// What an alert is made of, on the real kernel: the site, the stack, the flows and the owner of its own
+// drops, and not of others.
+import { afterEach, beforeEach, describe, expect } from "bun:test";
+import { makeFolder } from "../folder.ts";
+import type { Folder } from "../folder.ts";
+import { startTraffic } from "../traffic/traffic.ts";
+import { bpftrace, kernelTest, startDropwatch } from "./machine.ts";
+
+let folder: Folder;
+beforeEach(async () => {
+  folder = await makeFolder();
+});
+afterEach(() => folder.remove());
+
+const rules = `
+import { drops, rule } from "dropwatch";
+export default [
+  rule({
+    alert: "Refused",
+    when: drops.where({ reason: "SOCKET_FILTER", saddr: "127.0.0.0/8" }).by("owner").count("30s").above(50),
+  }),
+  rule({
+    alert: "Closed",
+    when: drops.where({ reason: "NO_SOCKET", protocol: "IPv6" }).by("dport").count("30s").above(50),
+  }),
+  rule({ alert: "Any", when: drops.where({ reason: "SOCKET_FILTER" }).count("30s").above(50) }),
+];
+`;
+
+describe("the evidence", () => {
+  kernelTest(
+    "of an alert is its own: site, stack, flows, owner; a flood doesn't crowd others out",
+    async () => {
+      await folder.write("rules.ts", rules);
+      const watch = startDropwatch([
+        "--rules",
+        folder.path,
+        "--json",
+        "--bpftrace",
+        bpftrace.join(" "),
+      ]);
+      await watch.attached;
+      const collector = await startTraffic("socket-filter", {
+        receiverOnly: true,
+        comm: "collector",
+      });
+      const port = collector.ready.port!;
+      const flood = await startTraffic("socket-filter", {
+        senderOnly: true,
+        port,
+        count: 100_000,
+        comm: "shipper",
+      });
+      const closed = await startTraffic("no-socket", { count: 200, family: 6, port: 46_001 });
+      flood.go();
+      closed.go();
+      await Promise.all([flood.done, closed.done]);
+      const fired = await Promise.all(["Refused", "Closed", "Any"].map(async (name) =>
+        JSON.parse(
+          await watch.line((line) => line.includes("alert.firing") && line.includes(`"${name}"`)),
+        ).data
+      ));
+      await collector.stop();
+      expect(await watch.stop()).toBe(0);
+      const { data } = JSON.parse(watch.out.at(-1)!);
+      expect(data.rules.find(({ alert }: { alert: string }) => alert === "Refused").total)
+        .toBe(100_000);
+      expect(data.seen).toBe(data.counted);
+
+      const [refused, noSocket, any] = fired.map(({ evidence }) => evidence);
+      for (const evidence of [refused, any]) {
+        expect(evidence.site).toBe("udp_queue_rcv_one_skb");
+        expect(evidence.at).toMatch(/^udp_queue_rcv_one_skb\+0x[0-9a-f]+$/);
+        expect(evidence.source).toMatch(/\/v\d+\.\d+[\d.]*\/A\/ident\/udp_queue_rcv_one_skb$/);
+        expect(evidence.ownerKnown).toBe(true);
+        expect(evidence.owners).toEqual([
+          { owner: "collector", pid: String(collector.ready.pid), drops: evidence.kept },
+        ]);
+        expect(evidence.flows[0]).toMatchObject({
+          l4: "UDP",
+          saddr: "127.0.0.1",
+          daddr: "127.0.0.1",
+          dport: String(port),
+          dev: "lo",
+        });
+        expect(evidence.stacks[0].stack).toContain("udp_queue_rcv_one_skb");
+        expect(evidence.stacks[0].stack).toContain("ip_protocol_deliver_rcu");
+        expect(evidence.reasons).toMatchObject([{ reason: "SOCKET_FILTER", class: "policy" }]);
+      }
+      expect(noSocket).toMatchObject({ site: "__udp6_lib_rcv", ownerKnown: false, owners: [] });
+      expect(noSocket.flows[0]).toMatchObject({ saddr: "::1", dport: "46001", l4: "UDP" });
+      // Some of each tick, however many there were.
+      for (const { kept } of [refused, noSocket, any]) {
+        expect(kept).toBeGreaterThan(0);
+        expect(kept).toBeLessThanOrEqual(32 * 4);
+      }
+    },
+  );
+});
