@@ -19,7 +19,9 @@ import { makePlan } from "../core/plan/plan.ts";
 import { findRuleFiles, loadRules } from "../core/rule/load.ts";
 import { countsOf } from "../core/watch/watch.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
+import { ownerTable } from "../plugins/enrichers/owner.ts";
 import { startTraffic } from "../test/traffic/traffic.ts";
+import type { Traffic } from "../test/traffic/traffic.ts";
 import {
   commOf,
   costOfSend,
@@ -149,6 +151,53 @@ async function evidence(): Promise<void> {
   add("the shipped rules without evidence add", `+${costs.without!.added.toFixed(0)} ns`);
   add("the shipped rules with evidence add", `+${costs.with!.added.toFixed(0)} ns`);
   add("… in ratio to those without", `${ratio.toFixed(2)} ×`, "at most 1.1 ×", ratio <= 1.1);
+}
+
+/** The look-ups of 1,000 owners, a tenth of which are replaced each second: all of them asked each second. */
+async function owners(): Promise<void> {
+  const count = 1000;
+  const changing = 100;
+  const seconds = quick ? 5 : 15;
+  const start = (): Promise<Traffic> =>
+    startTraffic("socket-filter", { receiverOnly: true, hold: 600 });
+  const holders: Traffic[] = [];
+  while (holders.length < count) {
+    holders.push(...await Promise.all(Array.from({ length: changing }, start)));
+  }
+  const table = ownerTable();
+  let used = 0;
+  let known = 0;
+  const timed = (work: () => void): void => {
+    const before = process.cpuUsage();
+    work();
+    const { user, system } = process.cpuUsage(before);
+    used += (user + system) / 1e6;
+  };
+  timed(() => table.poll());
+  for (const { ready } of holders) table.owner(ready.inode!);
+  used = 0;
+  try {
+    for (let second = 0; second < seconds; second++) {
+      for (const old of holders.splice(0, changing)) await old.stop();
+      holders.push(...await Promise.all(Array.from({ length: changing }, start)));
+      for (let i = 0; i < 10; i++) timed(() => table.poll());
+      timed(() => {
+        for (const { ready } of holders) {
+          if (table.owner(ready.inode!).pid === String(ready.pid)) known++;
+        }
+      });
+    }
+  } finally {
+    await Promise.all(holders.map((each) => each.stop()));
+  }
+  const part = used / seconds;
+  add(
+    `owners of ${count} sockets, ${changing} of them new each second`,
+    `${known} of ${count * seconds} right`,
+    "all",
+    known === count * seconds,
+  );
+  add("… their look-ups", `${(part * 100).toFixed(1)} % of a core`, "at most 5 %", part <= 0.05);
 }
 
 async function flood(): Promise<void> {
@@ -440,6 +489,7 @@ async function replay(): Promise<void> {
 const all: Readonly<Record<string, () => Promise<void>>> = {
   cost,
   evidence,
+  owners,
   flood,
   cpu,
   many,

@@ -19,6 +19,16 @@ export interface Names {
   owner(inode: number): Owner;
   /** What runs in a cgroup, by the inode of its directory. */
   cgroup(id: number): Cgroup;
+  /** Who listened on a port within the last minutes: `("UDP", "53")`. */
+  listener(l4: string, port: string): Listener | undefined;
+}
+
+/** Who listened on a port. */
+export interface Listener {
+  readonly owner: string;
+  readonly pid: string;
+  /** When it was last seen to, in milliseconds since 1970. */
+  readonly at: number;
 }
 
 /** Whose a socket is; empty where nobody knows. */

@@ -2,7 +2,7 @@
 // the names come from the running kernel, or from the head of a capture.
 import { knowledge } from "./knowledge.ts";
 import type { DropClass, ReasonKnowledge } from "./knowledge.ts";
-import type { Cgroup, Names, Owner } from "./field.ts";
+import type { Cgroup, Listener, Names, Owner } from "./field.ts";
 import type { ReasonWorld } from "../plan/predicate.ts";
 
 /** The prefix that the kernel's enum carries and that nobody writes. */
@@ -33,6 +33,7 @@ export interface Lookups {
   readonly functions?: () => ReadonlySet<string>;
   readonly owner?: (inode: number) => Owner;
   readonly cgroup?: (id: number) => Cgroup;
+  readonly listener?: (l4: string, port: string) => Listener | undefined;
 }
 
 const nobody: Owner = { name: "", pid: "", uid: "" };
@@ -59,6 +60,7 @@ export function reasonWorld(
     site: lookups.site ?? (() => ""),
     owner: lookups.owner ?? (() => nobody),
     cgroup: lookups.cgroup ?? (() => nowhere),
+    listener: lookups.listener ?? (() => undefined),
   };
   return { reasons, subsystems, names, functions: lookups.functions };
 }

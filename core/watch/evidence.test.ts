@@ -87,6 +87,24 @@ describe("the evidence of an alert", () => {
     });
   });
 
+  test("of packets to a closed port says who listened there", () => {
+    const closed = ruleOf({ where: { reason: "NO_SOCKET" }, above: 1, window: 3000 });
+    const names = {
+      ...world.names,
+      listener: (l4: string, port: string) =>
+        l4 === "UDP" && port === "53" ? { owner: "dnsmasq", pid: "7", at: 0 } : undefined,
+    };
+    const kept = evidenceLog([closed], { ...world, names }, "");
+    const refused = { reason: "NO_SOCKET", owner: "", ownerPid: "" };
+    kept.add(tick(1000, [[drop(refused), 5], [drop({ ...refused, dport: "54" }), 9]]));
+    expect(kept.of(closed, {}, 1000)).toMatchObject({
+      ownerKnown: false,
+      listeners: [
+        { l4: "UDP", port: "53", owner: "dnsmasq", pid: "7", lastSeen: "1970-01-01T00:00:00.000Z" },
+      ],
+    });
+  });
+
   test("is bounded: few of each kind, and the oldest are let go", () => {
     const kept = log();
     const many = Array.from({ length: 15_000 }, (_, i) => [drop({ sport: `${i}` }), 1] as const);

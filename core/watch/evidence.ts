@@ -40,6 +40,15 @@ export interface AlertEvidence {
   readonly flows: readonly Flow[];
   /** Innermost function first. */
   readonly stacks: readonly { readonly stack: readonly string[]; readonly drops: number }[];
+  /** For packets to a closed port: who listened there within the last minutes. */
+  readonly listeners: readonly {
+    readonly l4: string;
+    readonly port: string;
+    readonly owner: string;
+    readonly pid: string;
+    /** When it was last seen to, ISO 8601. */
+    readonly lastSeen: string;
+  }[];
   readonly reasons: readonly {
     readonly reason: string;
     readonly class: string;
@@ -73,7 +82,7 @@ const always: readonly FieldName[] = [
 ];
 const perTick = 32;
 const mostKept = 20_000;
-const most = { flows: 5, stacks: 3, owners: 3, reasons: 3 };
+const most = { flows: 5, stacks: 3, owners: 3, listeners: 3, reasons: 3 };
 
 /** The first count of a value: it is what the value is about. */
 function leading(value: Value): Aggregate {
@@ -179,6 +188,16 @@ function summarize(
       }),
       most.flows,
     ),
+    listeners: listenersOf(
+      top(
+        ({ drop }) =>
+          of(drop, "reason") === "NO_SOCKET"
+            ? { l4: of(drop, "l4"), port: of(drop, "dport") }
+            : { l4: "", port: "" },
+        most.listeners,
+      ),
+      world,
+    ),
     stacks: top(({ drop }) => ({ stack: of(drop, "stack").split(";").reverse() }), most.stacks),
     reasons: top(({ drop }) => ({ reason: of(drop, "reason") }), most.reasons).map(
       ({ reason, drops }) => ({
@@ -189,6 +208,18 @@ function summarize(
       }),
     ),
   };
+}
+
+function listenersOf(
+  ports: readonly { readonly l4: string; readonly port: string }[],
+  world: ReasonWorld,
+): AlertEvidence["listeners"] {
+  return ports.flatMap(({ l4, port }) => {
+    const found = port === "" ? undefined : world.names.listener(l4, port);
+    if (found === undefined) return [];
+    const { owner, pid, at } = found;
+    return [{ l4, port, owner, pid, lastSeen: new Date(at).toISOString() }];
+  });
 }
 
 /** Where to read a function, in the release of this kernel: `6.18.44-fc` is read as 6.18.44. */

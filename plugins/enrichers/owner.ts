@@ -52,8 +52,10 @@ const believed = 5000;
 const searchEvery = 45;
 const firstPause = 200;
 const longestPause = 30_000;
-/** How often new processes are looked for, and for how long one is new: it may not have its sockets yet. */
+/** How often new processes are looked for, and at which ages one is looked at: it may have no socket yet. */
 const pollEvery = 100;
+const looks = [0, 200, 600];
+/** How long what a poll has seen is believed: the process may still pass its sockets on. */
 const young = 1000;
 /** A storm of processes must not cost more than what it drops: so many are looked at each time. */
 const mostYoung = 100;
@@ -67,8 +69,20 @@ export function ownerTable(options: OwnerTableOptions = {}): OwnerTable {
   let found = new Map<number, number[]>();
   let searchedAt = -Infinity;
   let searches = 0;
-  /** When each process was first seen; undefined before the first poll. */
-  let known: Map<number, number> | undefined;
+  /** When each process was first seen, and how often it was looked at; undefined before the first poll. */
+  let known: Map<number, { readonly since: number; looked: number }> | undefined;
+  /** The sockets of processes, as of a moment ago: one that has many is read once for all of them. */
+  const held = new Map<number, ReadonlySet<number>>();
+  let heldAt = -Infinity;
+  const holds = (pid: number, inode: number): boolean => {
+    if (now() - heldAt >= searchEvery) {
+      held.clear();
+      heldAt = now();
+    }
+    let sockets = held.get(pid);
+    if (sockets === undefined) held.set(pid, sockets = new Set(socketsOf(proc, pid)));
+    return sockets.has(inode);
+  };
 
   const remember = (inode: number, entry: Entry): void => {
     entries.delete(inode); // The oldest are forgotten first.
@@ -94,7 +108,7 @@ export function ownerTable(options: OwnerTableOptions = {}): OwnerTable {
 
   const look = (inode: number, before: Entry | undefined): Entry => {
     const likely = before?.holders.filter(({ pid }) => pid !== init).map(({ pid }) => pid) ?? [];
-    let pids = likely.filter((pid) => socketsOf(proc, pid).includes(inode));
+    let pids = likely.filter((pid) => holds(pid, inode));
     if (pids.length === 0) pids = search().get(inode) ?? [];
     const holders = rank(pids.flatMap((pid) => holderOf(proc, pid) ?? []));
     if (holders.length > 0) return { holders, until: now() + believed, misses: 0 };
@@ -120,9 +134,13 @@ export function ownerTable(options: OwnerTableOptions = {}): OwnerTable {
     let looked = 0;
     for (const pid of pids) {
       // Those that were there at the first poll are found when somebody asks.
-      const since = before === undefined ? -Infinity : before.get(pid) ?? at;
-      known.set(pid, since);
-      if (at - since > young || looked >= mostYoung) continue;
+      const process = before === undefined
+        ? { since: at, looked: looks.length }
+        : before.get(pid) ?? { since: at, looked: 0 };
+      known.set(pid, process);
+      const age = looks[process.looked];
+      if (age === undefined || at - process.since < age || looked >= mostYoung) continue;
+      process.looked++;
       looked++;
       const sockets = socketsOf(proc, pid).filter((inode) => !entries.has(inode));
       if (sockets.length === 0) continue;

@@ -40,7 +40,7 @@ export const stdout: SinkKind = {
 
 /** Where in the kernel, and which packets: what whoever is on call looks at first. */
 function showEvidence(evidence: Evidence): string[] {
-  const { site, at, source = "", kept, flows = [], owners = [] } = evidence;
+  const { site, at, source = "", kept, flows = [], owners = [], listeners = [] } = evidence;
   if (kept === undefined) return [];
   const end = (address: string, port: string): string =>
     `${address.includes(":") ? `[${address}]` : address}${port === "" ? "" : `:${port}`}`;
@@ -53,6 +53,14 @@ function showEvidence(evidence: Evidence): string[] {
   }
   const [owner] = owners;
   if (owner !== undefined) lines.push(`socket of ${owner.owner}, process ${owner.pid}`);
+  const [listener] = listeners;
+  if (listener !== undefined) {
+    const { l4, port, pid, lastSeen } = listener;
+    const at = lastSeen.slice(11, 19);
+    lines.push(
+      `${l4} port ${port} was ${listener.owner || "somebody"}'s (process ${pid}) until ${at}`,
+    );
+  }
   return lines.map(printable);
 }
 

@@ -1,5 +1,6 @@
 // What an alert is made of, on the real kernel: the site, the stack, the flows and the owner of its own
 // drops, and not of others.
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect } from "bun:test";
 import { makeFolder } from "../folder.ts";
 import type { Folder } from "../folder.ts";
@@ -40,6 +41,15 @@ describe("the evidence", () => {
         bpftrace.join(" "),
       ]);
       await watch.attached;
+      // Who listened on the port before it was closed.
+      const before = await startTraffic("socket-filter", {
+        receiverOnly: true,
+        family: 6,
+        port: 46_001,
+        comm: "resolver",
+      });
+      await sleep(2500); // It is looked every two seconds.
+      await before.stop();
       const collector = await startTraffic("socket-filter", {
         receiverOnly: true,
         comm: "collector",
@@ -89,6 +99,10 @@ describe("the evidence", () => {
       }
       expect(noSocket).toMatchObject({ site: "__udp6_lib_rcv", ownerKnown: false, owners: [] });
       expect(noSocket.flows[0]).toMatchObject({ saddr: "::1", dport: "46001", l4: "UDP" });
+      expect(noSocket.listeners).toMatchObject([
+        { l4: "UDP", port: "46001", owner: "resolver", pid: String(before.ready.pid) },
+      ]);
+      expect(refused.listeners).toEqual([]);
       // Some of each tick, however many there were.
       for (const { kept } of [refused, noSocket, any]) {
         expect(kept).toBeGreaterThan(0);

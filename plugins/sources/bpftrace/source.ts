@@ -18,6 +18,7 @@ import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts, SourceRun } from "../../../core/watch/source.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
 import { cgroupTable } from "../../enrichers/cgroup.ts";
+import { listenerTable } from "../../enrichers/listener.ts";
 import { maySeeOwners, ownerTable } from "../../enrichers/owner.ts";
 import { readKernel, readSymbols } from "./kernel.ts";
 import type { Kernel } from "./kernel.ts";
@@ -51,6 +52,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const command = options.command ?? ["bpftrace"];
   const owners = ownerTable();
   const cgroups = cgroupTable();
+  const listeners = listenerTable({ owner: owners.owner });
   let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
   let kernel: Kernel | undefined;
   let symbols: SymbolTable | undefined;
@@ -78,6 +80,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
             functions: () => functions().names(),
             owner: owners.owner,
             cgroup: cgroups.cgroup,
+            listener: listeners.listener,
           },
         ),
         title: `Linux ${known.release}`,
@@ -102,11 +105,14 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         ? prepared.bpftrace
         : undefined;
       prepared = undefined;
-      const stop = usesOwner(run.plan) ? owners.start() : undefined;
+      const stops = [
+        ...(usesOwner(run.plan) ? [owners.start()] : []),
+        ...(run.plan.evidence === undefined ? [] : [listeners.start()]),
+      ];
       try {
         await superviseBpftrace(command, program, facts, run, ready);
       } finally {
-        stop?.();
+        for (const stop of stops) stop();
       }
     },
     async program(plan, interval) {
@@ -117,7 +123,11 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
 
 /** Whether processes are to be looked up by their sockets. */
 function usesOwner(plan: Plan): boolean {
-  const fields = [...plan.maps.flatMap(keyFields), ...(plan.samples?.fields ?? [])];
+  const fields = [
+    ...plan.maps.flatMap(keyFields),
+    ...(plan.samples?.fields ?? []),
+    ...(plan.evidence?.fields ?? []),
+  ];
   return fields.some((field) =>
     fieldOf(field).kind === "lookup" && fieldOf(field).slots[0] === fieldOf("ownerInode").slots[0]
   );
