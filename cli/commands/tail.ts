@@ -135,7 +135,8 @@ function showDrop(timestamp: string, drop: Drop): string {
     drop.tcpFlags ? of(drop.tcpFlags) : "",
     drop.dev ? `dev ${of(drop.dev)}` : "",
     drop.len ? `${of(drop.len)} bytes` : "",
-    drop.ownerInode ? `socket:[${of(drop.ownerInode)}]` : "",
+    drop.owner ? `socket of ${of(drop.owner)} (${of(drop.ownerPid)})` : "",
+    drop.ownerInode && !drop.owner ? `socket:[${of(drop.ownerInode)}]` : "",
     drop.comm ? `on CPU: ${of(drop.comm)} (${of(drop.pid)})` : "",
   ].filter((part) => part !== "");
   return `${timestamp.slice(11, 19)} ${of(drop.reason).padEnd(22)} ${of(drop.class).padEnd(8)} ` +

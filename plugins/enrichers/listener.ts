@@ -30,7 +30,7 @@ const tables = [
 ] as const;
 const remembered = 10 * 60_000;
 const most = 5000;
-const pollEvery = 2000;
+const pollEvery = 5000;
 /** A machine with many connections has long tables: reading them may take this part of the time. */
 const share = 0.01;
 

@@ -48,7 +48,7 @@ describe("the evidence", () => {
         port: 46_001,
         comm: "resolver",
       });
-      await sleep(2500); // It is looked every two seconds.
+      await sleep(5500); // It is looked every five seconds.
       await before.stop();
       const collector = await startTraffic("socket-filter", {
         receiverOnly: true,
