@@ -4,30 +4,16 @@ import process from "node:process";
 import {
   DropwatchError,
   exitCode,
-  showPlace,
+  showError,
   unexpectedArgument,
   unknownCommand,
 } from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
 import type { Command, Terminal } from "./command.ts";
-import { checkCommand } from "./commands/check.ts";
-import { explainCommand } from "./commands/explain.ts";
-import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
-import { stacksCommand } from "./commands/stacks.ts";
-import { tailCommand } from "./commands/tail.ts";
+import { commands } from "./commands.ts";
 import { watchCommand } from "./commands/watch.ts";
 import { optionHelp, readOptions } from "./option.ts";
 import { version } from "./version.ts";
-
-const commands: readonly Command[] = [
-  watchCommand,
-  tailCommand,
-  stacksCommand,
-  reasonsCommand,
-  reasonCommand,
-  checkCommand,
-  explainCommand,
-];
 
 function overview(): string {
   const rows = commands.map(({ name, usage, doc }) => [`${name} ${usage}`.trim(), doc] as const);
@@ -62,24 +48,22 @@ function helpOf(command: Command): string {
   ].join("\n");
 }
 
-async function run(args: readonly string[], terminal: Terminal): Promise<number> {
-  const first = args[0];
-  const named = first !== undefined && !first.startsWith("-");
-  const command = named ? commands.find(({ name }) => name === first) : watchCommand;
+function commandOf(name: string): Command {
+  const command = commands.find((each) => each.name === name);
   if (command === undefined) {
-    const about = commands.find(({ name }) => name === args[1]);
-    if (first === "help" && (args.length === 1 || about !== undefined)) {
-      terminal.out(about === undefined ? overview() : helpOf(about));
-      return exitCode.done;
-    }
-    if (first === "help") {
-      throw unknownCommand(
-        args[1]!,
-        nearest(args[1]!, commands.map(({ name }) => name)),
-      );
-    }
-    throw unknownCommand(first!, nearest(first!, commands.map(({ name }) => name)));
+    throw unknownCommand(name, nearest(name, commands.map((each) => each.name)));
   }
+  return command;
+}
+
+async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const [first, about] = args;
+  if (first === "help") {
+    terminal.out(about === undefined ? overview() : helpOf(commandOf(about)));
+    return exitCode.done;
+  }
+  const named = first !== undefined && !first.startsWith("-");
+  const command = named ? commandOf(first) : watchCommand;
   const given = readOptions(named ? args.slice(1) : args, command.options);
   if (given.flag("version")) terminal.out(`dropwatch ${version}`);
   else if (given.flag("help")) {
@@ -94,10 +78,7 @@ async function run(args: readonly string[], terminal: Terminal): Promise<number>
 
 /** An error as people read it: where, what, and what to do. */
 function show(thrown: unknown): string {
-  if (thrown instanceof DropwatchError) {
-    const place = thrown.place === undefined ? "" : `${showPlace(thrown.place)}: `;
-    return `${place}${thrown.message} [${thrown.code}]`;
-  }
+  if (thrown instanceof DropwatchError) return showError(thrown);
   return thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown);
 }
 

@@ -3,13 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { rawControl } from "../test/alert.ts";
 import { DropwatchError } from "../core/error.ts";
 import { sinkUsages } from "../plugins/sinks/registry.ts";
-import type { Command } from "./command.ts";
-import { checkCommand } from "./commands/check.ts";
-import { explainCommand } from "./commands/explain.ts";
-import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
-import { stacksCommand } from "./commands/stacks.ts";
-import { tailCommand } from "./commands/tail.ts";
-import { watchCommand } from "./commands/watch.ts";
+import { commands } from "./commands.ts";
 import { optionHelp, options, readOptions } from "./option.ts";
 import type { Given, OptionName } from "./option.ts";
 
@@ -198,16 +192,6 @@ describe("an option that there isn't", () => {
 });
 
 describe("the help", () => {
-  const commands: readonly Command[] = [
-    watchCommand,
-    tailCommand,
-    stacksCommand,
-    reasonsCommand,
-    reasonCommand,
-    checkCommand,
-    explainCommand,
-  ];
-
   test("has a line for each option, with its letter, value and what it does, and for --help", () => {
     const lines = optionHelp(asked);
     const names = [...asked, "help", "version"] as const;

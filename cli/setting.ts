@@ -26,6 +26,8 @@ import {
 } from "../core/rule/config.ts";
 import type { Config } from "../core/rule/config.ts";
 import { milliseconds } from "../core/rule/duration.ts";
+import { loadRules } from "../core/rule/load.ts";
+import type { RuleSet } from "../core/rule/load.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
@@ -90,6 +92,15 @@ export function rulePlaces(command: string, given: Given, setting: Setting): rea
   const places = named.length > 0 ? named : setting.rules;
   if (places.length === 0) throw missingArgument(command, "a folder or file with rules");
   return places;
+}
+
+/** Reads rule files as the setting has it. The host that ran them is the caller's to close. */
+export function readRules(
+  files: readonly string[],
+  { source, interval }: Setting,
+  { log }: Terminal,
+): Promise<RuleSet> {
+  return loadRules({ files, facts: () => source.facts(), interval, log });
 }
 
 function bpftraceCommand(given: Given, config: Config): readonly string[] {

@@ -49,6 +49,12 @@ export function showPlace(place: Place): string {
   return `${place.file}${line}${column}`;
 }
 
+/** An error as compilers print it: `file:line:column: message [CODE]`. */
+export function showError(error: DropwatchError): string {
+  const place = error.place === undefined ? "" : `${showPlace(error.place)}: `;
+  return `${place}${error.message} [${error.code}]`;
+}
+
 /** A string from a stranger, quoted and with control characters escaped, cut at 80 characters. */
 export function quote(value: unknown): string {
   const text = typeof value === "string" ? value : asText(value);

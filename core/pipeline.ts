@@ -59,7 +59,8 @@ export function planRules(
   facts: SourceFacts,
   style?: PlanStyle,
 ): Plan {
-  return makePlan(countsOf(rules).counts, undefined, style, evidenceFor(rules, facts));
+  const { counts, indexOf } = countsOf(rules);
+  return makePlan(counts, undefined, style, evidenceFor(rules, indexOf, facts));
 }
 
 /** Watches until the source ends or `signal` is aborted; everything is delivered or said. */
@@ -220,8 +221,13 @@ function keeper(
       change === "resolved" || change === "inactive"
     );
     gone = [...gone, ...ended.map(({ rule, labels }) => ({ alert: rule.alert, labels }))];
-    if (transitions.length === 0 && gone.length === 0 && at - saved < saveEvery) return;
-    const alerts = watch.active().map(({ rule, labels, state }): SavedAlert => ({
+    const all = at - saved >= saveEvery;
+    if (transitions.length === 0 && gone.length === 0 && !all) return;
+    const changed = new Set(transitions.map(({ rule, labels }) => keyOf(rule, labels)));
+    const due = watch.active().filter(({ rule, labels }) =>
+      all || changed.has(keyOf(rule, labels))
+    );
+    const alerts = due.map(({ rule, labels, state }): SavedAlert => ({
       alert: rule.alert,
       labels,
       state,
@@ -230,11 +236,16 @@ function keeper(
     try {
       store.save(alerts, gone);
       gone = [];
-      saved = at;
+      if (all) saved = at;
     } catch (thrown) {
+      saved = -Infinity; // What wasn't kept is kept with all others, at the next tick.
       say("state", `the state can't be saved, and is tried again: ${reasonOf(thrown)}`);
     }
   };
+}
+
+function keyOf(rule: CheckedRule, labels: Transition["labels"]): string {
+  return JSON.stringify([rule.alert, labels]);
 }
 
 /** All labels of an alert, as they are sent. */

@@ -82,7 +82,7 @@ export function randomPacket(random: Random): Packet {
     else if (kind === "number") slots[field] = [BigInt(random.pick(numbers[field]!))];
     else if (kind === "site") slots[field] = [random.pick([...sites.keys(), -9_999_999n])];
     else if (kind === "stack") slots[field] = [];
-    else if (kind === "lookup") slots[field] = slots[lookedUpBy(field)]!;
+    else if (kind === "lookup") slots[field] = slots[fieldOf(field).lookedUpBy!]!;
     else if (bytes === "address") slots[field] = address(random.pick(addresses));
     else slots[field] = nameWords(random.pick(field === "dev" ? deviceNames : taskNames), random);
   }
@@ -93,11 +93,6 @@ export function randomPacket(random: Random): Packet {
     ]),
   );
   return { slots: slots as Packet["slots"], labels: labels as Required<Drop> };
-}
-
-/** The field by whose value another one is looked up. */
-function lookedUpBy(field: FieldName): FieldName {
-  return fieldNames.find((other) => fieldOf(other).slots[0] === fieldOf(field).slots[0])!;
 }
 
 /** What can be asked of a field by equality. */

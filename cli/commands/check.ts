@@ -1,11 +1,10 @@
 // Diagnoses rules without watching anything: each mistake with its place and what would be right.
-import { exitCode, jsonLine } from "../../core/error.ts";
+import { exitCode, jsonLine, showError } from "../../core/error.ts";
 import type { DropwatchError } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
-import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
+import { findRuleFiles } from "../../core/rule/load.ts";
 import type { Command } from "../command.ts";
-import { readSetting, rulePlaces } from "../setting.ts";
-import { showError } from "./watch.ts";
+import { readRules, readSetting, rulePlaces } from "../setting.ts";
 
 export const checkCommand: Command = {
   name: "check",
@@ -17,12 +16,7 @@ export const checkCommand: Command = {
   async run(given, terminal) {
     const setting = await readSetting(given, terminal);
     const files = await findRuleFiles(rulePlaces("check", given, setting));
-    const rules = await loadRules({
-      files,
-      facts: () => setting.source.facts(),
-      interval: setting.interval,
-      log: terminal.log,
-    });
+    const rules = await readRules(files, setting, terminal);
     await rules.host.close();
     if (given.flag("json")) {
       for (const error of rules.errors) terminal.out(jsonLine(asJson(error)));

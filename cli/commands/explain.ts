@@ -1,13 +1,11 @@
 // What runs where: for each rule what the kernel counts, what TypeScript does, what it costs, and
 // the program itself.
-import { exitCode, jsonLine } from "../../core/error.ts";
+import { exitCode, jsonLine, showError } from "../../core/error.ts";
 import { planRules } from "../../core/pipeline.ts";
 import { explainRules } from "../../core/plan/explain.ts";
-import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
-import type { BpftraceSource } from "../../plugins/sources/bpftrace/source.ts";
+import { findRuleFiles } from "../../core/rule/load.ts";
 import type { Command } from "../command.ts";
-import { readSetting, rulePlaces } from "../setting.ts";
-import { showError } from "./watch.ts";
+import { readRules, readSetting, rulePlaces } from "../setting.ts";
 
 export const explainCommand: Command = {
   name: "explain",
@@ -20,25 +18,14 @@ export const explainCommand: Command = {
     const setting = await readSetting(given, terminal);
     const { source } = setting;
     const files = await findRuleFiles(rulePlaces("explain", given, setting));
-    const rules = await loadRules({
-      files,
-      facts: () => setting.source.facts(),
-      interval: setting.interval,
-      log: terminal.log,
-    });
+    const rules = await readRules(files, setting, terminal);
     await rules.host.close();
     for (const error of rules.errors) terminal.log(showError(error));
-    const facts = await setting.source.facts();
+    const facts = await source.facts();
     const plan = planRules(rules.rules, facts);
-    const program = "program" in source
-      ? await (source as BpftraceSource).program(plan, setting.interval)
-      : `${source.name} counts in TypeScript, without a program in the kernel`;
-    const explained = explainRules(
-      rules.rules,
-      plan,
-      setting.maxKeys,
-      facts.world,
-    );
+    const program = await source.program?.(plan, setting.interval) ??
+      `${source.name} counts in TypeScript, without a program in the kernel`;
+    const explained = explainRules(rules.rules, plan, setting.maxKeys, facts.world);
     if (given.flag("json")) {
       const data = { ...explained, program };
       terminal.out(jsonLine({ type: "plan", timestamp: new Date().toISOString(), data }));

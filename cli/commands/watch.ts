@@ -1,16 +1,14 @@
 // The main job: rules over this machine's drops, alerts out, until it is told to end.
-import { showPlace } from "../../core/error.ts";
-import type { DropwatchError } from "../../core/error.ts";
-import { exitCode, jsonLine, missingArgument } from "../../core/error.ts";
+import { exitCode, jsonLine, missingArgument, showError } from "../../core/error.ts";
 import { runPipeline } from "../../core/pipeline.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
 import { showDuration } from "../../core/rule/duration.ts";
-import { findRuleFiles, loadRules } from "../../core/rule/load.ts";
+import { findRuleFiles } from "../../core/rule/load.ts";
 import { openAlertStore } from "../../core/store.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import type { Command, Terminal } from "../command.ts";
 import { endAfter } from "../ending.ts";
-import { readSetting } from "../setting.ts";
+import { readRules, readSetting } from "../setting.ts";
 
 export const watchCommand: Command = {
   name: "watch",
@@ -41,12 +39,7 @@ export const watchCommand: Command = {
     }
     const files = await findRuleFiles(setting.rules);
     setting.source.prepare?.(setting.maxKeys);
-    const rules = await loadRules({
-      files,
-      facts: () => setting.source.facts(),
-      interval: setting.interval,
-      log: terminal.log,
-    });
+    const rules = await readRules(files, setting, terminal);
     const store = setting.state === undefined
       ? undefined
       : openAlertStore(setting.state, terminal.log);
@@ -83,12 +76,6 @@ export const watchCommand: Command = {
     }
   },
 };
-
-/** A mistake in a rule, as compilers print it. */
-export function showError(error: DropwatchError): string {
-  const place = error.place === undefined ? "" : `${showPlace(error.place)}: `;
-  return `${place}${error.message} [${error.code}]`;
-}
 
 function tellSummary(summary: RunSummary, json: boolean, terminal: Terminal): void {
   if (json) {

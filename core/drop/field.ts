@@ -80,6 +80,8 @@ export interface Field<Value extends string | number> {
   readonly bytes?: "text" | "address";
   /** A number that can be summed. */
   readonly sums?: boolean;
+  /** The field by whose value it is looked up, where kind is `lookup`. */
+  readonly lookedUpBy?: "ownerInode" | "cgroupId";
   /** Never read: it only carries the type. */
   readonly value?: Value;
 }
@@ -354,6 +356,7 @@ export const fields = {
   owner: {
     doc: "the process that the packet's socket belongs to, by its name (/proc/PID/comm)",
     kind: "lookup",
+    lookedUpBy: "ownerInode",
     slots: ["$owner_inode"],
     uses: ["ownerInode"],
     label: (slots, names) => names.owner(one(slots)).name,
@@ -361,6 +364,7 @@ export const fields = {
   ownerPid: {
     doc: "the process that the packet's socket belongs to, by its number",
     kind: "lookup",
+    lookedUpBy: "ownerInode",
     slots: ["$owner_inode"],
     uses: ["ownerInode"],
     max: u32,
@@ -370,6 +374,7 @@ export const fields = {
   ownerUid: {
     doc: "the effective user id of the process that the packet's socket belongs to",
     kind: "lookup",
+    lookedUpBy: "ownerInode",
     slots: ["$owner_inode"],
     uses: ["ownerInode"],
     max: u32,
@@ -379,6 +384,7 @@ export const fields = {
   unit: {
     doc: "the systemd unit that the packet's socket was made in: ssh.service",
     kind: "lookup",
+    lookedUpBy: "cgroupId",
     slots: ["$cgroup_id"],
     uses: ["cgroupId"],
     label: (slots, names) => names.cgroup(one(slots)).unit,
@@ -387,6 +393,7 @@ export const fields = {
     doc:
       "the container that the packet's socket was made in: its id's first 12 digits, or its name",
     kind: "lookup",
+    lookedUpBy: "cgroupId",
     slots: ["$cgroup_id"],
     uses: ["cgroupId"],
     label: (slots, names) => names.cgroup(one(slots)).container,

@@ -1,7 +1,8 @@
 // A plan in words: what of each rule runs in the kernel, what in TypeScript, and what it costs.
-import { fieldNames, fieldOf } from "../drop/field.ts";
+import { fieldOf } from "../drop/field.ts";
 import type { FieldName } from "../drop/field.ts";
-import type { CheckedRule, Value } from "../rule/check.ts";
+import { leavesOf } from "../rule/check.ts";
+import type { CheckedRule } from "../rule/check.ts";
 import { showDuration } from "../rule/duration.ts";
 import { countsOf } from "../watch/watch.ts";
 import { keyFields, keySlots } from "./plan.ts";
@@ -99,13 +100,7 @@ export function explainRules(
 
 /** The fields that the kernel itself counts by: of what is looked up, what it is looked up with. */
 function keptBy(fields: readonly FieldName[]): string[] {
-  const names = fields.map((field) =>
-    fieldOf(field).kind === "lookup"
-      ? fieldNames.find((other) =>
-        fieldOf(other).kind !== "lookup" && fieldOf(other).slots[0] === fieldOf(field).slots[0]
-      )!
-      : field
-  );
+  const names = fields.map((field) => fieldOf(field).lookedUpBy ?? field);
   return [...new Set(names)];
 }
 
@@ -114,12 +109,6 @@ function shareText(rule: CheckedRule, names: readonly string[]): string {
   if (others.length === 0) return "";
   const shown = others.slice(0, 3).join(", ");
   return `, shared with ${shown}${others.length > 3 ? ` and ${others.length - 3} more rules` : ""}`;
-}
-
-function leavesOf(
-  value: Value,
-): (Value & { aggregate: string; window: number; count: Plan["counts"][number] })[] {
-  return "part" in value ? [...leavesOf(value.part), ...leavesOf(value.whole)] : [value];
 }
 
 function costOf(plan: Plan, maxKeys: number): string {

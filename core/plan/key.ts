@@ -102,8 +102,8 @@ export function readKept(
     drop[field] = stack ?? fieldOf(field).label(slots, names);
   }
   drop.site = siteOfStack(drop.stack ?? "");
-  const frames = framesOf(raw.slice(raw.indexOf("\n") === -1 ? raw.indexOf("\\n") : 0));
-  const at = frames.find((frame) => bareFunction(frame.replace(/\+.*$/, "")) === drop.site) ?? "";
+  const at =
+    framesOf(raw).find((frame) => bareFunction(frame.replace(/\+.*$/, "")) === drop.site) ?? "";
   return { drop: drop as Drop, at: withHexOffset(at) };
 }
 

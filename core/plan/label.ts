@@ -30,10 +30,10 @@ const maxRemembered = 100_000;
 /** Numbers of the core subsystem that no kernel uses, for names that this world doesn't know. */
 const strangers = 0xf000;
 
-/** Makes a counter for a plan. Numbers of reasons are those of `world`. */
-export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
+/** From a reason's name to its number in `world`; what isn't known there gets one of its own. */
+function reasonNumbers(world: ReasonWorld): (name: string) => number {
   const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
-  const reasonId = (name: string): number => {
+  return (name) => {
     const known = idOf.get(name);
     if (known !== undefined) return known;
     // `openvswitch/0x20003`, or one that the kernel of the drop had and this world has not.
@@ -42,6 +42,11 @@ export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
     idOf.set(name, id);
     return id;
   };
+}
+
+/** Makes a counter for a plan. Numbers of reasons are those of `world`. */
+export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
+  const reasonId = reasonNumbers(world);
   const byReason = new Map<string, { id: number; maps: MapWork[] }>();
   const workOf = (reason: string): { id: number; maps: MapWork[] } => {
     let work = byReason.get(reason);
@@ -136,10 +141,10 @@ function mapWork(plan: Plan, reason: number): MapWork[] {
 
 /** Whether a drop meets a condition, for sources that hand over drops as samples. */
 export function dropMatcher(predicate: Predicate, world: ReasonWorld): (drop: Drop) => boolean {
-  const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
+  const reasonId = reasonNumbers(world);
   const checks = predicate.map((test): Check => {
     if (fieldOf(test.field).kind !== "reason" || !("ranges" in test)) return checkOf(test);
-    return ({ reason = "" }) => inRanges(test.ranges, idOf.get(reason) ?? -1);
+    return ({ reason = "" }) => inRanges(test.ranges, reasonId(reason));
   });
   return (drop) => checks.every((check) => check(drop));
 }

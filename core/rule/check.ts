@@ -28,6 +28,11 @@ export type Value =
   | Aggregate
   | { readonly part: Value; readonly whole: Value; readonly min: number };
 
+/** The counts that a value is worked out from; the first one is what it is about. */
+export function leavesOf(value: Value): [Aggregate, ...Aggregate[]] {
+  return "part" in value ? [...leavesOf(value.part), ...leavesOf(value.whole)] : [value];
+}
+
 /** A condition, checked. */
 export interface CheckedCondition {
   readonly is: "above" | "below";

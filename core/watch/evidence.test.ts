@@ -6,6 +6,7 @@ import type { Drop } from "../drop/field.ts";
 import { readKept } from "../plan/key.ts";
 import { evidenceFor, evidenceLog, sourceLink } from "./evidence.ts";
 import type { Tick } from "./tick.ts";
+import { countsOf } from "./watch.ts";
 
 const stack = "asm_exc;ip_rcv;udp_queue_rcv_one_skb;sk_skb_reason_drop";
 const drop = (parts: Drop = {}): Drop => ({
@@ -119,7 +120,7 @@ describe("the evidence of an alert", () => {
 describe("what is kept for rules", () => {
   test("is flow and owner, and what their conditions and labels need, as far as the source has it", () => {
     const rules = [ruleOf({ where: { len: { gte: 9 } }, by: ["mark", "stack"], above: 1 })];
-    const { fields, counts } = evidenceFor(rules, {
+    const { fields, counts } = evidenceFor(rules, countsOf(rules).indexOf, {
       ...facts,
       unavailable: (field) => field === "dev" ? "no" : undefined,
     });

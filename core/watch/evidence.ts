@@ -2,12 +2,12 @@
 // A bounded number of them; each says how many drops it stands for.
 import { fieldNames } from "../drop/field.ts";
 import type { Drop, FieldName } from "../drop/field.ts";
-import { knowledgeOf } from "../drop/reason.ts";
+import { classOfReason, knowledgeOf } from "../drop/reason.ts";
 import { dropMatcher } from "../plan/label.ts";
-import type { EvidencePlan } from "../plan/plan.ts";
+import type { Count, EvidencePlan } from "../plan/plan.ts";
 import type { ReasonWorld } from "../plan/predicate.ts";
-import type { Aggregate, CheckedRule, Value } from "../rule/check.ts";
-import { countsOf } from "./watch.ts";
+import { leavesOf } from "../rule/check.ts";
+import type { CheckedRule } from "../rule/check.ts";
 import type { SourceFacts } from "./source.ts";
 import type { Tick } from "./tick.ts";
 
@@ -84,15 +84,13 @@ const perTick = 32;
 const mostKept = 20_000;
 const most = { flows: 5, stacks: 3, owners: 3, listeners: 3, reasons: 3 };
 
-/** The first count of a value: it is what the value is about. */
-function leading(value: Value): Aggregate {
-  return "part" in value ? leading(value.part) : value;
-}
-
 /** What is to be kept for rules, of what the source can give. */
-export function evidenceFor(rules: readonly CheckedRule[], facts: SourceFacts): EvidencePlan {
-  const { indexOf } = countsOf(rules);
-  const counts = rules.map((rule) => leading(rule.condition.value).count);
+export function evidenceFor(
+  rules: readonly CheckedRule[],
+  indexOf: (count: Count) => number,
+  facts: SourceFacts,
+): EvidencePlan {
+  const counts = rules.map((rule) => leavesOf(rule.condition.value)[0].count);
   const asked = new Set<FieldName>([
     ...always,
     ...counts.flatMap(({ by, predicate }) => [...by, ...predicate.map(({ field }) => field)]),
@@ -113,13 +111,13 @@ interface Kept {
   readonly drops: NonNullable<Tick["evidence"]>;
 }
 
-/** Keeps the evidence of ticks; `title` is the kernel's release, for links to its source. */
+/** Keeps the evidence of ticks; `release` is the kernel's, for links to its source. */
 export function evidenceLog(
   rules: readonly CheckedRule[],
   world: ReasonWorld,
   release: string,
 ): EvidenceLog {
-  const longest = Math.max(0, ...rules.map((rule) => leading(rule.condition.value).window));
+  const longest = Math.max(0, ...rules.map((rule) => leavesOf(rule.condition.value)[0].window));
   const matchers = new Map<CheckedRule, (drop: Drop) => boolean>();
   const log: Kept[] = [];
   let size = 0;
@@ -133,7 +131,7 @@ export function evidenceLog(
       }
     },
     of(rule, labels, at) {
-      const { count, window } = leading(rule.condition.value);
+      const [{ count, window }] = leavesOf(rule.condition.value);
       let fits = matchers.get(rule);
       if (fits === undefined) matchers.set(rule, fits = dropMatcher(count.predicate, world));
       const mine = log.filter((kept) => kept.at > at - window).flatMap(({ drops }) => drops)
@@ -169,7 +167,6 @@ function summarize(
     ({ drop }) => ({ owner: of(drop, "owner"), pid: of(drop, "ownerPid") }),
     most.owners,
   );
-  const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
   return {
     kept: mine.reduce((sum, { n }) => sum + n, 0),
     ownerKnown: mine.every(({ drop }) => of(drop, "owner") !== ""),
@@ -202,7 +199,7 @@ function summarize(
     reasons: top(({ drop }) => ({ reason: of(drop, "reason") }), most.reasons).map(
       ({ reason, drops }) => ({
         reason,
-        class: world.names.classOf(idOf.get(reason) ?? -1),
+        class: classOfReason(reason),
         means: knowledgeOf(reason)?.means ?? "",
         drops,
       }),

@@ -41,6 +41,8 @@ export interface Source {
   /** A run with so many keys will follow, as soon as its rules are read: what takes long may begin. */
   prepare?(maxKeys: number): void;
   run(run: SourceRun): Promise<void>;
+  /** What it would run in the kernel for a plan, where it runs something there. */
+  program?(plan: Plan, interval: number): Promise<string>;
 }
 
 /**

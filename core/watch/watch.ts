@@ -5,6 +5,7 @@ import { splitPredicate } from "../plan/plan.ts";
 import type { Count, Plan } from "../plan/plan.ts";
 import { inRanges } from "../plan/predicate.ts";
 import type { Range } from "../plan/predicate.ts";
+import { leavesOf } from "../rule/check.ts";
 import type { Aggregate, CheckedRule, Value } from "../rule/check.ts";
 import { step } from "./state.ts";
 import type { AlertState, Change } from "./state.ts";
@@ -77,21 +78,16 @@ export function countsOf(rules: readonly CheckedRule[]): {
       [count.predicate, [...count.by].sort(), count.sum ?? ""],
       (_, value) => typeof value === "bigint" ? String(value) : value,
     );
-  const add = (value: Value): void => {
-    if ("part" in value) {
-      add(value.part);
-      add(value.whole);
-      return;
-    }
-    const key = keyOf(value.count);
+  const add = ({ count }: Aggregate): void => {
+    const key = keyOf(count);
     let index = known.get(key);
     if (index === undefined) {
-      index = counts.push(value.count) - 1;
+      index = counts.push(count) - 1;
       known.set(key, index);
     }
-    byObject.set(value.count, index);
+    byObject.set(count, index);
   };
-  for (const rule of rules) add(rule.condition.value);
+  for (const rule of rules) leavesOf(rule.condition.value).forEach(add);
   return { counts, indexOf: (count) => byObject.get(count)! };
 }
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect } from "bun:test";
 import { makeFolder } from "../folder.ts";
 import type { Folder } from "../folder.ts";
 import { startTraffic } from "../traffic/traffic.ts";
-import { bpftrace, kernelTest, startDropwatch } from "./machine.ts";
+import { kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
 
 let folder: Folder;
 beforeEach(async () => {
@@ -37,8 +37,7 @@ describe("the evidence", () => {
         "--rules",
         folder.path,
         "--json",
-        "--bpftrace",
-        bpftrace.join(" "),
+        ...withBpftrace,
       ]);
       await watch.attached;
       // Who listened on the port before it was closed.

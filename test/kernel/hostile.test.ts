@@ -2,7 +2,7 @@
 // terminal raw.
 import { describe, expect } from "bun:test";
 import { startTraffic } from "../traffic/traffic.ts";
-import { bpftrace, kernelTest, observe, startDropwatch } from "./machine.ts";
+import { kernelTest, observe, startDropwatch, withBpftrace } from "./machine.ts";
 
 const encoder = new TextEncoder();
 
@@ -48,7 +48,7 @@ describe("hostile names", () => {
   });
 
   kernelTest("no name reaches a terminal raw", async () => {
-    const tail = startDropwatch(["tail", "--limit", "1000", "--bpftrace", bpftrace.join(" ")]);
+    const tail = startDropwatch(["tail", "--limit", "1000", ...withBpftrace]);
     await tail.attached;
     for (const comm of names) {
       const traffic = await startTraffic("socket-filter", { count: 3, comm });

@@ -21,6 +21,9 @@ export const bpftrace: readonly string[] = (process.env.DROPWATCH_BPFTRACE ?? "b
   " ",
 );
 
+/** The option that makes dropwatch use it. */
+export const withBpftrace: readonly string[] = ["--bpftrace", bpftrace.join(" ")];
+
 /** Why this machine can't run tests on its kernel; undefined where it can. */
 function missing(): string | undefined {
   if (process.getuid?.() !== 0) return "not root";

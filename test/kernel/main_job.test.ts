@@ -11,10 +11,9 @@ import { signWith } from "../../plugins/sinks/webhook.ts";
 import * as drops from "../traffic/drops.ts";
 import { withNamespaces } from "../traffic/namespaces.ts";
 import { startTraffic } from "../traffic/traffic.ts";
-import { bpftrace, kernelTest, startDropwatch } from "./machine.ts";
+import { kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
 
 const rules = fileURLToPath(new URL("../../rules/", import.meta.url));
-const withBpftrace = ["--bpftrace", bpftrace.join(" ")];
 let folder = "";
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "dropwatch-test-"));

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect } from "bun:test";
 import { makeFolder } from "../folder.ts";
 import type { Folder } from "../folder.ts";
 import { startTraffic } from "../traffic/traffic.ts";
-import { bpftrace, kernelTest, startDropwatch } from "./machine.ts";
+import { kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
 
 let folder: Folder;
 beforeEach(async () => {
@@ -38,8 +38,7 @@ kernelTest("a program that the verifier refuses is made anew, and counts exactly
     "--rules",
     folder.path,
     "--json",
-    "--bpftrace",
-    bpftrace.join(" "),
+    ...withBpftrace,
   ]);
   await watch.attached;
   expect(watch.err.some((line) => line.includes("conditions are tested on keys"))).toBe(true);

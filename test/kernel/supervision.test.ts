@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect } from "bun:test";
 import { startTraffic } from "../traffic/traffic.ts";
-import { bpftrace, kernelTest, startDropwatch } from "./machine.ts";
+import { bpftrace, kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -61,8 +61,7 @@ describe("supervision", () => {
       "--rules",
       folder,
       "--json",
-      "--bpftrace",
-      bpftrace.join(" "),
+      ...withBpftrace,
     ]);
     await watch.attached;
     await refuse(100, 45_001);
@@ -94,13 +93,13 @@ describe("supervision", () => {
     "an alert survives a kill -9 of dropwatch: it fires once, and its end is told",
     async () => {
       await writeFile(join(folder, "refused.ts"), rule.replace("1m", "3s"));
-      const args = ["--rules", folder, "--json", "--state", join(folder, "state"), "--bpftrace"];
-      const first = startDropwatch([...args, bpftrace.join(" ")]);
+      const args = ["--rules", folder, "--json", "--state", join(folder, "state"), ...withBpftrace];
+      const first = startDropwatch(args);
       await first.attached;
       await refuse(100, 45_003);
       const fired = JSON.parse(await first.line((line) => line.includes("alert.firing")));
       await first.stop("SIGKILL");
-      const second = startDropwatch([...args, bpftrace.join(" ")]);
+      const second = startDropwatch(args);
       const resolved = JSON.parse(await second.line((line) => line.includes("alert.resolved")));
       expect(await second.stop()).toBe(0);
       expect(resolved.data).toMatchObject({

@@ -2,6 +2,7 @@
 // in which nobody counted is said, and what it had counted stays.
 import { setTimeout as sleep } from "node:timers/promises";
 import { fieldOf } from "../../../core/drop/field.ts";
+import type { FieldName } from "../../../core/drop/field.ts";
 import { unavailable } from "../../../core/drop/fragment.ts";
 import { reasonWorld } from "../../../core/drop/reason.ts";
 import type { SymbolTable } from "../../../core/drop/site.ts";
@@ -56,6 +57,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
   let kernel: Kernel | undefined;
   let symbols: SymbolTable | undefined;
+  let seesOwners: boolean | undefined;
   const load = async (): Promise<Kernel> => kernel ??= await (options.readKernel ?? readKernel)();
   // Only plans and rules that ask for a site pay for this.
   const functions = (): SymbolTable => symbols ??= readSymbols();
@@ -85,14 +87,16 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         ),
         title: `Linux ${known.release}`,
         release: known.release,
-        unavailable: (field) =>
-          field === "site" && known.hidesAddresses
-            ? "only root may read the kernel's addresses in /proc/kallsyms: run dropwatch as root"
-            : fieldOf(field).slots[0] === "$owner_inode" && field !== "ownerInode" &&
-                !maySeeOwners()
-            ? "only root may see which process holds a socket: run dropwatch as root"
-            : fieldOf(field).uses.map((fragment) => unavailable(fragment, known))
-              .find((why) => why !== undefined),
+        unavailable(field) {
+          if (field === "site" && known.hidesAddresses) {
+            return "only root may read the kernel's addresses in /proc/kallsyms: run dropwatch as root";
+          }
+          if (looksUpOwner(field) && !(seesOwners ??= maySeeOwners())) {
+            return "only root may see which process holds a socket: run dropwatch as root";
+          }
+          return fieldOf(field).uses.map((fragment) => unavailable(fragment, known))
+            .find((why) => why !== undefined);
+        },
       };
     },
     prepare(maxKeys) {
@@ -128,9 +132,11 @@ function usesOwner(plan: Plan): boolean {
     ...(plan.samples?.fields ?? []),
     ...(plan.evidence?.fields ?? []),
   ];
-  return fields.some((field) =>
-    fieldOf(field).kind === "lookup" && fieldOf(field).slots[0] === fieldOf("ownerInode").slots[0]
-  );
+  return fields.some(looksUpOwner);
+}
+
+function looksUpOwner(field: FieldName): boolean {
+  return fieldOf(field).lookedUpBy === "ownerInode";
 }
 
 async function superviseBpftrace(

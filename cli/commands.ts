@@ -1,0 +1,18 @@
+// All commands, in the order in which the help lists them.
+import type { Command } from "./command.ts";
+import { checkCommand } from "./commands/check.ts";
+import { explainCommand } from "./commands/explain.ts";
+import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
+import { stacksCommand } from "./commands/stacks.ts";
+import { tailCommand } from "./commands/tail.ts";
+import { watchCommand } from "./commands/watch.ts";
+
+export const commands: readonly Command[] = [
+  watchCommand,
+  tailCommand,
+  stacksCommand,
+  reasonsCommand,
+  reasonCommand,
+  checkCommand,
+  explainCommand,
+];
