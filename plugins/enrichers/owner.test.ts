@@ -69,11 +69,15 @@ async function start(
   comm: string,
   began: number,
   sockets: readonly number[],
+  parent = 1,
 ): Promise<void> {
   await mkdir(folder.file(`${pid}/fd`), { recursive: true });
   await writeFile(folder.file(`${pid}/comm`), `${comm}\n`);
-  const fields = Array(17).fill(0).join(" ");
-  await writeFile(folder.file(`${pid}/stat`), `${pid} (${comm}) S ${fields} 0 ${began} 0`);
+  const fields = Array(16).fill(0).join(" ");
+  await writeFile(
+    folder.file(`${pid}/stat`),
+    `${pid} (${comm}) S ${parent} ${fields} 0 ${began} 0`,
+  );
   await writeFile(folder.file(`${pid}/status`), `Name:\tx\nUid:\t1000\t${pid}\t0\t0\n`);
   for (const [fd, inode] of sockets.entries()) {
     await symlink(`socket:[${inode}]`, folder.file(`${pid}/fd/${fd + 3}`));
@@ -103,6 +107,79 @@ describe("the owner", () => {
     time += 6000;
     expect(owners.owner(80).name).toBe("other");
     expect(owners.owner(81).name).toBe("new");
+  });
+
+  test("of a socket that young processes have inherited is the eldest, before and after they are gone", async () => {
+    await start(1, "systemd", 0, []);
+    await start(20, "master", 100, [72, 73]);
+    await start(21, "manager", 200, [72, 73], 20);
+    const owners = table();
+    owners.poll();
+    await start(22, "worker", 900, [72, 73, 74], 21);
+    time += 100;
+    owners.poll();
+    expect(owners.owner(72).name).toBe("master");
+    expect(owners.owner(74).name).toBe("worker");
+    expect(owners.searches).toBe(0); // Nobody else has to be looked at for that.
+    await rm(folder.file("22"), { recursive: true });
+    time += 5000;
+    expect(owners.owner(73).name).toBe("master");
+    expect(owners.owner(74).name).toBe("worker");
+  });
+
+  test("of a socket that was handed to a young process is the eldest once all are looked at", async () => {
+    await start(20, "activator", 100, [75]);
+    const owners = table();
+    owners.poll();
+    await start(22, "activated", 900, [75]); // No child of the other.
+    time += 100;
+    owners.poll();
+    expect(owners.owner(75).name).toBe("activated");
+    owners.owner(999); // Whoever asks for a socket that isn't known has all looked at.
+    time += 1000;
+    expect(owners.owner(75).name).toBe("activator");
+  });
+
+  test("of several holders passes on when the eldest lets go, and when it is gone", async () => {
+    await start(20, "eldest", 100, [76]);
+    await start(21, "second", 200, [76], 20);
+    await start(22, "third", 300, [76], 20);
+    const owners = table();
+    expect(owners.owner(76).name).toBe("eldest");
+    await rm(folder.file("20/fd/3"));
+    time += 5000;
+    expect(owners.owner(76).name).toBe("second");
+    await rm(folder.file("21"), { recursive: true });
+    time += 5000;
+    expect(owners.owner(76)).toEqual({ name: "third", pid: "22", uid: "22" });
+  });
+
+  test("who has a number of another process now isn't taken for that one", async () => {
+    await start(52, "old", 100, [82, 83]);
+    const owners = table();
+    expect(owners.owner(82).name).toBe("old");
+    await rm(folder.file("52"), { recursive: true });
+    await start(52, "new", 900, [83]);
+    time += 6000;
+    expect(owners.owner(82).name).toBe("old"); // The last who held it: nobody does now.
+    expect(owners.owner(83)).toEqual({ name: "new", pid: "52", uid: "52" });
+  });
+
+  test("of an inode that is used again by who is gone soon is known to whoever polls", async () => {
+    await start(53, "old", 100, [84, 85]);
+    const owners = table();
+    expect(owners.owner(84).name).toBe("old");
+    owners.poll();
+    await rm(folder.file("53"), { recursive: true });
+    time += 6000;
+    expect(owners.owner(84).name).toBe("old");
+    await start(54, "brief", 900, [84, 85]);
+    time += 100;
+    owners.poll();
+    await rm(folder.file("54"), { recursive: true });
+    time += 100;
+    expect(owners.owner(84).name).toBe("brief");
+    expect(owners.owner(85).name).toBe("brief");
   });
 
   test("who is gone before anybody asks is known to whoever polls", async () => {

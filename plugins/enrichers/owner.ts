@@ -26,6 +26,8 @@ export interface Holder {
   readonly name: string;
   /** When the process began, in the kernel's ticks since boot: a number that is used again differs. */
   readonly began: number;
+  /** The process that it is a child of. */
+  readonly parent: number;
 }
 
 export interface OwnerTableOptions {
@@ -43,6 +45,8 @@ interface Entry {
   readonly until: number;
   /** How often nobody was found, one time after the other. */
   readonly misses: number;
+  /** Whether all of /proc was searched for holders, so that the eldest is among them. */
+  readonly whole: boolean;
 }
 
 const nobody: Owner = { name: "", pid: "", uid: "" };
@@ -50,6 +54,8 @@ const nobody: Owner = { name: "", pid: "", uid: "" };
 const believed = 5000;
 /** A search costs: it isn't made for each key of a tick, nor again and again for one that nobody holds. */
 const searchEvery = 45;
+/** Nor often to find an elder holder than those that a poll has seen: that is rare. */
+const confirmEvery = 10_000;
 const firstPause = 200;
 const longestPause = 30_000;
 /** How often new processes are looked for, and at which ages one is looked at: it may have no socket yet. */
@@ -106,16 +112,40 @@ export function ownerTable(options: OwnerTableOptions = {}): OwnerTable {
     return found;
   };
 
+  /** Those of the holders so far that hold it still. An init may have a service by now. */
+  const still = (inode: number, before: Entry | undefined): number[] =>
+    before?.holders.map(({ pid }) => pid).filter((pid) => pid !== init && holds(pid, inode)) ?? [];
+
+  /** A process that holds a socket, and its ancestors as far as they do: it may have inherited it. */
+  const line = (inode: number, process: Holder): Holder[] => {
+    const holders = [process];
+    for (let { parent } = process; parent > init && holds(parent, inode);) {
+      const holder = holderOf(proc, parent);
+      if (holder === undefined || holders.some(({ pid }) => pid === parent)) break;
+      holders.push(holder);
+      parent = holder.parent;
+    }
+    return holders;
+  };
+
   const look = (inode: number, before: Entry | undefined): Entry => {
-    const likely = before?.holders.filter(({ pid }) => pid !== init).map(({ pid }) => pid) ?? [];
-    let pids = likely.filter((pid) => holds(pid, inode));
-    if (pids.length === 0) pids = search().get(inode) ?? [];
+    let pids = still(inode, before);
+    let whole = before?.whole ?? false;
+    if (pids.length > 0 && !whole) {
+      const others = (now() - searchedAt < confirmEvery ? found : search()).get(inode);
+      whole = others !== undefined;
+      pids.push(...(others ?? []).filter((pid) => holds(pid, inode)));
+    }
+    if (pids.length === 0) {
+      pids = search().get(inode) ?? [];
+      whole = true;
+    }
     const holders = rank(pids.flatMap((pid) => holderOf(proc, pid) ?? []));
-    if (holders.length > 0) return { holders, until: now() + believed, misses: 0 };
+    if (holders.length > 0) return { holders, until: now() + believed, misses: 0, whole };
     // Nobody holds it any more: it is called what it was called when it was last seen.
     const misses = (before?.misses ?? 0) + 1;
     const pause = Math.min(longestPause, firstPause * 2 ** misses);
-    return { holders: before?.holders ?? [], until: now() + pause, misses };
+    return { holders: before?.holders ?? [], until: now() + pause, misses, whole: true };
   };
 
   const entryOf = (inode: number): Entry => {
@@ -142,12 +172,19 @@ export function ownerTable(options: OwnerTableOptions = {}): OwnerTable {
       if (age === undefined || at - process.since < age || looked >= mostYoung) continue;
       process.looked++;
       looked++;
-      const sockets = socketsOf(proc, pid).filter((inode) => !entries.has(inode));
+      const sockets = socketsOf(proc, pid).filter((inode) => {
+        const entry = entries.get(inode);
+        return entry === undefined || entry.misses > 0 || entry.until <= at;
+      });
       if (sockets.length === 0) continue;
       const holder = holderOf(proc, pid);
       if (holder === undefined) continue;
       for (const inode of sockets) {
-        remember(inode, { holders: [holder], until: at + young, misses: 0 });
+        const others = still(inode, entries.get(inode)).flatMap((each) =>
+          holderOf(proc, each) ?? []
+        );
+        const holders = rank([...line(inode, holder), ...others]);
+        remember(inode, { holders, until: at + young, misses: 0, whole: false });
       }
     }
   };
@@ -187,7 +224,7 @@ export function maySeeOwners(proc = "/proc"): boolean {
 
 /** The owner first: a service before the init that opened the socket for it, then the eldest. */
 function rank(holders: readonly Holder[]): Holder[] {
-  return [...holders].sort((a, b) =>
+  return [...new Map(holders.map((holder) => [holder.pid, holder])).values()].sort((a, b) =>
     Number(a.pid === init) - Number(b.pid === init) || a.began - b.began || a.pid - b.pid
   );
 }
@@ -221,12 +258,14 @@ function holderOf(proc: string, pid: number): Holder | undefined {
     const stat = readFileSync(`${proc}/${pid}/stat`, "latin1");
     const status = readFileSync(`${proc}/${pid}/status`, "latin1");
     const comm = readFileSync(`${proc}/${pid}/comm`);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return {
       pid,
       uid: Number(/^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1] ?? NaN),
       // The kernel ends it with a newline; any other one is the name's own.
       name: utf8(comm.subarray(0, comm.length - 1)),
-      began: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]),
+      began: Number(fields[19]),
+      parent: Number(fields[1]),
     };
   } catch {
     return undefined;
