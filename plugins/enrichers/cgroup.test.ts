@@ -1,6 +1,6 @@
 // What a cgroup's path says: the unit and the container, however they are named.
 import { mkdir, rename, stat } from "node:fs/promises";
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { makeFolder } from "../../test/folder.ts";
 import type { Folder } from "../../test/folder.ts";
 import { cgroupTable, readCgroupPath } from "./cgroup.ts";
@@ -8,39 +8,144 @@ import { cgroupTable, readCgroupPath } from "./cgroup.ts";
 const id = "0123456789abcdef".repeat(4);
 const short = "0123456789ab";
 
-test.each([
-  ["/", "", ""],
-  ["/system.slice/ssh.service", "ssh.service", ""],
-  ["/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service", ""],
-  [
-    "/user.slice/user-1000.slice/user@1000.service/app.slice/syncthing.service",
-    "syncthing.service",
-    "",
+const other = "fedcba9876543210".repeat(4);
+const uid = "0a1b2c3d_4e5f_6071_8293_a4b5c6d7e8f9";
+const user = "/user.slice/user-1000.slice/user@1000.service";
+const pod = `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${uid}.slice`;
+
+/** A path, the unit, the container. */
+type Case = readonly [path: string, unit: string, container: string];
+const cases: Readonly<Record<string, readonly Case[]>> = {
+  "no container": [
+    ["/", "", ""],
+    ["/system.slice/ssh.service", "ssh.service", ""],
+    ["/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1.service", ""],
+    [`${user}/app.slice/syncthing.service`, "syncthing.service", ""],
+    ["/user.slice/user-1000.slice/session-3.scope", "session-3.scope", ""],
+    ["/init.scope", "init.scope", ""],
+    // As systemctl names them, and without the _ that guards the kernel's own names.
+    ["/system.slice/dev-disk\\x2dby.swap", "dev-disk\\x2dby.swap", ""],
+    ["/system.slice/_memory.service", "memory.service", ""],
+    ["/system.slice/docker.service", "docker.service", ""],
+    ["/system.slice/docker-notanid.scope", "docker-notanid.scope", ""],
+    [`/system.slice/docker-${id}0.scope`, `docker-${id}0.scope`, ""],
   ],
-  ["/user.slice/user-1000.slice/session-3.scope", "session-3.scope", ""],
-  ["/system.slice/dbus\\x2dbroker.service", "dbus-broker.service", ""],
-  [`/system.slice/docker-${id}.scope`, `docker-${id}.scope`, short],
-  [`/docker/${id}`, "", short],
-  [`/docker/${id}/system.slice/nginx.service`, "nginx.service", short],
-  [
-    `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-${id}.scope`,
-    `cri-containerd-${id}.scope`,
-    short,
+  Docker: [
+    [`/system.slice/docker-${id}.scope`, `docker-${id}.scope`, short],
+    [`/docker/${id}`, "", short],
+    [`/system.slice/docker-${id}.scope/init`, `docker-${id}.scope`, short],
+    [`${user}/user.slice/docker-${id}.scope`, `docker-${id}.scope`, short],
+    [`/docker/${id}/system.slice/nginx.service`, "nginx.service", short],
+    [`/kubepods/besteffort/pod0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/${id}`, "", short],
+    [`${pod}/docker-${id}.scope`, `docker-${id}.scope`, short],
   ],
-  [`/kubepods/besteffort/pod0a1b/${id}`, "", short],
-  [`/kubepods.slice/kubepods-pod2.slice/crio-${id}.scope/container`, `crio-${id}.scope`, short],
-  [`/machine.slice/libpod-${id}.scope/container`, `libpod-${id}.scope`, short],
-  [
-    `/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${id}.scope`,
-    `libpod-${id}.scope`,
-    short,
+  "containerd and nerdctl": [
+    [`${pod}/cri-containerd-${id}.scope`, `cri-containerd-${id}.scope`, short],
+    [
+      `/kubepods.slice/kubepods-pod${uid}.slice/cri-containerd-${id}.scope`,
+      `cri-containerd-${id}.scope`,
+      short,
+    ],
+    [`/kubepods/burstable/pod0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9/${id}`, "", short],
+    [`/k8s.io/${id}`, "", short],
+    // The kubelet names it for systemd, and containerd takes it for a folder.
+    [
+      `/system.slice/containerd.service/kubepods-burstable-pod${uid}.slice:cri-containerd:${id}`,
+      "containerd.service",
+      short,
+    ],
+    [`/kubepods-besteffort-pod${uid}.slice:cri-containerd:${id}`, "", short],
+    // A node that is a container itself: what counts is the inner one.
+    [
+      `/system.slice/docker-${other}.scope/kubelet.slice/kubelet-kubepods.slice/cri-containerd-${id}.scope`,
+      `cri-containerd-${id}.scope`,
+      short,
+    ],
+    [`/system.slice/nerdctl-${id}.scope`, `nerdctl-${id}.scope`, short],
+    [`${user}/user.slice/nerdctl-${id}.scope`, `nerdctl-${id}.scope`, short],
+    [`/default/${id}`, "", short],
   ],
-  [`/default/${id}`, "", short],
-  ["/lxc.payload.web1/system.slice/cron.service", "cron.service", "web1"],
-  ["/machine.slice/machine-build.scope", "machine-build.scope", "build"],
-  ["/system.slice/docker-notanid.scope", "docker-notanid.scope", ""],
-])("%s", (path, unit, container) => {
-  expect(readCgroupPath(path)).toEqual({ unit, container });
+  "CRI-O": [
+    [`${pod}/crio-${id}.scope`, `crio-${id}.scope`, short],
+    [`${pod}/crio-${id}.scope/container`, `crio-${id}.scope`, short],
+    [`/kubepods/burstable/pod0a1b2c3d/crio-${id}`, "", short],
+    [`${pod}/crio-conmon-${id}.scope`, `crio-conmon-${id}.scope`, ""],
+    [`/system.slice/crio-conmon-${id}.scope`, `crio-conmon-${id}.scope`, ""],
+    [`/kubepods/burstable/pod0a1b2c3d/crio-conmon-${id}`, "", ""],
+  ],
+  Podman: [
+    [`/machine.slice/libpod-${id}.scope/container`, `libpod-${id}.scope`, short],
+    [
+      `/machine.slice/libpod-${id}.scope/container/system.slice/nginx.service`,
+      "nginx.service",
+      short,
+    ],
+    [`/machine.slice/libpod-conmon-${id}.scope`, `libpod-conmon-${id}.scope`, ""],
+    [
+      `/machine.slice/machine-libpod_pod_${other}.slice/libpod-${id}.scope`,
+      `libpod-${id}.scope`,
+      short,
+    ],
+    [`${user}/user.slice/libpod-${id}.scope`, `libpod-${id}.scope`, short],
+    [
+      `${user}/user.slice/user-libpod_pod_${other}.slice/libpod-${id}.scope/container`,
+      `libpod-${id}.scope`,
+      short,
+    ],
+    [`/libpod_parent/libpod-${id}`, "", short],
+    [`/libpod_parent/${other}/libpod-${id}`, "", short],
+    [`/libpod_parent/libpod-${id}/ctr`, "", short],
+    [`/libpod_parent/libpod-${id}/conmon`, "", ""],
+    [`/libpod_parent/conmon`, "", ""],
+    // --cgroups=split, as Quadlet has it: in the cgroup of the service.
+    [`/system.slice/web.service/libpod-payload-${id}`, "web.service", short],
+    ["/system.slice/web.service/runtime", "web.service", ""],
+    [`${user}/app.slice/web.service/libpod-payload-${id}`, "web.service", short],
+  ],
+  "LXC, Incus and LXD": [
+    ["/lxc.payload.web1/system.slice/cron.service", "cron.service", "web1"],
+    ["/lxc.payload.project_web-2", "", "project_web-2"],
+    ["/lxc.payload/web1", "", "web1"],
+    ["/lxc/101/ns/system.slice/cron.service", "cron.service", "101"],
+    ["/lxc.monitor.web1", "", ""],
+    ["/lxc.monitor/101", "", ""],
+    [`/lxc.payload.web1/docker/${id}`, "", short],
+  ],
+  "systemd-nspawn and machined": [
+    ["/machine.slice/machine-build.scope/payload", "machine-build.scope", "build"],
+    [
+      "/machine.slice/machine-web\\x2d1.scope/payload/system.slice/cron.service",
+      "cron.service",
+      "web-1",
+    ],
+    ["/machine.slice/machine-caf\\xc3\\xa9.scope", "machine-caf\\xc3\\xa9.scope", "café"],
+    ["/machine.slice/machine-build.scope/supervisor", "machine-build.scope", ""],
+    ["/machine.slice/systemd-nspawn@web.service/payload", "systemd-nspawn@web.service", "web"],
+    ["/machine.slice/systemd-nspawn@web.service/supervisor", "systemd-nspawn@web.service", ""],
+    [
+      `/machine.slice/systemd-nspawn@web.service/payload/docker/${id}`,
+      "systemd-nspawn@web.service",
+      short,
+    ],
+    [
+      "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt/emulator",
+      "machine-qemu\\x2d1\\x2dvm.scope",
+      "",
+    ],
+    [
+      "/machine.slice/machine-lxc\\x2d77\\x2dweb.scope",
+      "machine-lxc\\x2d77\\x2dweb.scope",
+      "lxc-77-web",
+    ],
+  ],
+};
+
+describe("a cgroup's path says the unit and the container", () => {
+  for (const [of, each] of Object.entries(cases)) {
+    test.each(each)(`${of}: %s`, (path, unit, container) => {
+      expect(readCgroupPath(path)).toEqual({ unit, container });
+    });
+  }
 });
 
 let folder: Folder;

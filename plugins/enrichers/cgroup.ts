@@ -1,7 +1,8 @@
 // What runs in a cgroup: from the inode of its directory to its path, and from that to the systemd
 // unit and the container.
+import { Buffer } from "node:buffer";
 import { readdirSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { Cgroup } from "../../core/drop/field.ts";
 
 export interface CgroupTable {
@@ -92,21 +93,36 @@ function visit(root: string, path: string, depth: number, seen: Map<number, stri
   }
 }
 
-const id = "[0-9a-f]{64}";
-/** How container runtimes name their cgroups, with systemd and without. */
+const id = "([0-9a-f]{64})";
+/**
+ * How container runtimes name their cgroups. Those of their own helpers (libpod-conmon-ID.scope,
+ * crio-conmon-ID, lxc.monitor.NAME) fit none of these.
+ */
 const containers: readonly RegExp[] = [
-  new RegExp(`^(?:docker|cri-containerd|crio|libpod|nerdctl)-(${id})\\.scope$`),
-  new RegExp(`^(?:libpod-|crio-)?(${id})$`),
+  // With systemd: Docker, containerd, CRI-O, Podman, nerdctl.
+  new RegExp(`^(?:docker|cri-containerd|crio|libpod|nerdctl)-${id}\\.scope$`),
+  // Without: Docker and containerd, Podman, CRI-O; and Podman in the cgroup of its service (Quadlet).
+  new RegExp(`^(?:libpod-|libpod-payload-|crio-)?${id}$`),
+  // A path for systemd (slice:prefix:name) that runc or crun was given without --systemd-cgroup.
+  new RegExp(`^[^:]*:[^:]+:${id}$`),
 ];
-/** Those that have names: LXC, systemd-nspawn. */
+/** Those that have names: LXC, Incus and LXD; systemd-nspawn and what else machined knows. */
 const namedContainers: readonly RegExp[] = [
   /^lxc\.payload\.(.+)$/,
   /^machine-(.+)\.scope$/,
+  /^systemd-nspawn@(.+)\.service$/,
 ];
+/** libvirt's virtual machines are machined's too, but no containers. */
+const virtualMachine = /^machine-qemu-/;
+/** Below these a folder is a container by its name: LXC up to 3, and Proxmox. */
+const folders = new Set(["lxc", "lxc.payload"]);
+/** Right below a container's cgroup, these aren't in it: conmon, systemd-nspawn itself. */
+const outside = new Set(["conmon", "supervisor"]);
 const unitName = /\.(service|scope|socket|mount|swap|timer)$/;
 
 /**
- * Reads a cgroup's path.
+ * Reads a cgroup's path. The innermost container and unit count. A pod isn't told: no path has its
+ * name, only a number, and from the container its runtime knows the pod.
  *
  * @example
  * ```ts
@@ -116,22 +132,43 @@ const unitName = /\.(service|scope|socket|mount|swap|timer)$/;
  * ```
  */
 export function readCgroupPath(path: string): Cgroup {
-  const parts = path.split("/").filter((part) => part !== "").map(unescapeUnit);
+  const parts = path.split("/").filter((part) => part !== "");
   let container = "";
-  for (const part of parts) {
-    for (const pattern of containers) {
-      container = pattern.exec(part)?.[1]?.slice(0, 12) ?? container;
+  let before = "";
+  for (const [i, part] of parts.entries()) {
+    const found = containerOf(part, parts[i - 1]);
+    if (found !== undefined) {
+      before = container;
+      container = found;
+    } else if (outside.has(part) && containerOf(parts[i - 1] ?? "", parts[i - 2]) !== undefined) {
+      container = before;
     }
-    for (const pattern of namedContainers) container = pattern.exec(part)?.[1] ?? container;
   }
   const unit = parts.findLast((part) => unitName.test(part)) ?? "";
-  return { unit: basename(unit), container };
+  // systemd puts a _ before a name that the kernel has a file of: _memory.service.
+  return { unit: unit.replace(/^_/, ""), container };
 }
 
-/** systemd writes `\\x2d` for a `-` that isn't a separator of slices. */
-function unescapeUnit(part: string): string {
-  return part.replace(
+/** The container whose cgroup has this name, in the folder `above`. */
+function containerOf(name: string, above: string | undefined): string | undefined {
+  for (const pattern of containers) {
+    const found = pattern.exec(name)?.[1];
+    if (found !== undefined) return found.slice(0, 12);
+  }
+  const plain = unescape(name);
+  if (virtualMachine.test(plain)) return undefined;
+  for (const pattern of namedContainers) {
+    const found = pattern.exec(plain)?.[1];
+    if (found !== undefined) return found;
+  }
+  return above !== undefined && folders.has(above) ? name : undefined;
+}
+
+/** A machine's name as it was before it became part of a unit's: systemd writes `\\x2d` for its `-`. */
+function unescape(part: string): string {
+  const bytes = Buffer.from(part).toString("latin1").replace(
     /\\x([0-9a-f]{2})/g,
     (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
   );
+  return Buffer.from(bytes, "latin1").toString();
 }
