@@ -21,6 +21,11 @@ export type TrafficKind =
   | "qdisc"
   | "tcp-connect"
   | "tcp-listen-overflow"
+  | "tcp-filter"
+  | "unix-close"
+  | "raw-filter"
+  | "raw-rcvbuff"
+  | "raw"
   | "checksum"
   | "raw-short";
 
@@ -54,7 +59,10 @@ export interface TrafficOptions {
   address?: string;
   /** The address to send from. It must be one of the namespace's, except in frames. */
   source?: string;
-  /** The (first) port to send to and to listen on. Default: one that the kernel picks. */
+  /**
+   * The (first) port to send to and to listen on. Default: one that the kernel picks. Of raw sockets
+   * the IP protocol, 253 by default; of unix sockets the number in their name.
+   */
   port?: number;
   /** Spreads sends over this many destination ports, from `port` on. Default 1. */
   ports?: number;
@@ -66,10 +74,18 @@ export interface TrafficOptions {
   comm?: string | Uint8Array;
   /** Seconds the sockets stay open after the end, unless `stop` comes earlier. Default 0; 60 for `receiverOnly`. */
   hold?: number;
-  /** `socket-filter`, `socket-rcvbuff`: open the sockets and hold them; send nothing. */
+  /** The kinds with receivers (…-filter, …-rcvbuff, `unix-close`): open the sockets and hold them; send nothing. */
   receiverOnly?: boolean;
-  /** `socket-filter`, `socket-rcvbuff`: only send, to `port`. */
+  /** The same kinds: only send, to `port`. */
   senderOnly?: boolean;
+  /**
+   * `receiverOnly`: how many processes hold the sockets. `go()` forks the others, which are called
+   * held1, held2, …; `done` says that they are there. Another `go()` makes the first let go of the
+   * sockets. Default 1.
+   */
+  holders?: number;
+  /** The number that the process has: one that is free again. Default: one that the kernel picks. */
+  pid?: number;
   /** The device to send from; `qdisc`, `checksum` and `raw-short` need it. */
   device?: string;
   /** The destination MAC address of frames: `checksum` and `raw-short` need it. */
