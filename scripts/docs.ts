@@ -89,6 +89,17 @@ function fieldsPage(): string {
         "queueing and devices.",
     ),
     wrap(
+      "So the socket is the receiver's on receive, and the sender's on transmit. A message between " +
+        "unix sockets is the sender's until it is read: `owner` is who sent what is dropped when the " +
+        "receiver is closed (`SOCKET_CLOSE`), and `comm` and `pid` tell who closed it. A socket that " +
+        "its process has closed, and a connection that nobody has accepted, belong to nobody.",
+    ),
+    wrap(
+      "`unit` is named as systemctl names it, and `unit` and `container` are the innermost ones. A " +
+        "pod isn't told: the cgroup's path holds only its number, and what runs containers knows the " +
+        "pod of each (`crictl inspect`, `podman inspect`).",
+    ),
+    wrap(
       "`site` gets its names from /proc/kallsyms. On most machines that hides all addresses from other " +
         "users than root: there, dropwatch without root leaves the label empty, and no drop equals " +
         "a function.",

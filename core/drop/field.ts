@@ -336,7 +336,7 @@ export const fields = {
     label: orUnknown(0),
   } as Field<number>,
   ownerPort: {
-    doc: "the local port of the socket the packet belongs to",
+    doc: "the local port of the socket the packet belongs to; of a raw socket its protocol",
     kind: "number",
     slots: ["$owner_port"],
     uses: ["ownerPort"],

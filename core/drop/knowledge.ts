@@ -329,10 +329,11 @@ export const knowledge = {
   IP_NOPROTO: {
     class: "normal",
     means:
-      "Nothing on this machine handles the protocol number in the IP header, neither the kernel nor a raw socket. Classed as normal like NO_SOCKET: the sender gets an ICMP error, and nothing is lost that could have been delivered.",
+      "Nothing on this machine handles the protocol number in the IP header, neither the kernel nor a raw socket; since Linux 6.9 a raw socket whose receive buffer is full is none. Classed as normal like NO_SOCKET: the sender gets an ICMP error, and but for that case nothing is lost that could have been delivered.",
     causes: [
       "routing or cluster protocols that neighbours multicast (OSPF, PIM, VRRP) and no daemon here takes",
       "GRE, SCTP, IPIP or ESP without the module loaded or the tunnel configured",
+      "a daemon that doesn't read its raw socket fast enough",
       "scans",
     ],
     confirm: [
