@@ -478,3 +478,60 @@ export function unknownReason(name: string, nearest: readonly string[]): Dropwat
     { data: { name, nearest } },
   );
 }
+
+// --- doctor -------------------------------------------------------------------------------------
+
+/** `doctor` makes network namespaces, raw packets and firewall rules in them: that takes root. */
+export function needsRoot(command: string): DropwatchError {
+  return new DropwatchError(
+    "NEEDS_ROOT",
+    `Cannot make network namespaces without root. Run it as root: sudo ${command}`,
+    { exit: exitCode.source, data: { command } },
+  );
+}
+
+/** A command that `doctor` sets its network namespaces up with isn't there: ip, tc, nft, unshare, nsenter. */
+export function noTool(tool: string, source: string): DropwatchError {
+  return new DropwatchError(
+    "NO_TOOL",
+    `Cannot find ${quote(tool)}: install the package ${source}`,
+    { exit: exitCode.source, data: { tool, source } },
+  );
+}
+
+/**
+ * A command that `doctor` sets its network namespaces up with failed: this kernel lacks what it asks
+ * for, or a container isn't allowed to. Its own words follow the message.
+ */
+export function toolFailed(command: string, output: string): DropwatchError {
+  return new DropwatchError(
+    "TOOL_FAILED",
+    `Cannot run ${quote(command)}: ${printable(output.trim())}`,
+    { exit: exitCode.source, data: { command, output } },
+  );
+}
+
+/** The kernel refused a system call with which `doctor` was about to cause a drop. */
+export function systemCallFailed(call: string, reason: string): DropwatchError {
+  return new DropwatchError("SYSTEM_CALL_FAILED", `Cannot ${call}: ${reason}`, {
+    exit: exitCode.source,
+    data: { call, reason },
+  });
+}
+
+/** The C library isn't where `doctor` looks for it, which calls it for sockets that JavaScript has no words for. */
+export function noLibc(names: readonly string[], cause: unknown): DropwatchError {
+  return new DropwatchError(
+    "NO_LIBC",
+    `Cannot open the C library (${names.join(", ")}): ${reasonOf(cause)}`,
+    { exit: exitCode.source, data: { names }, cause },
+  );
+}
+
+/** A process that `doctor` lets send or receive ended, or could not do what it was told. */
+export function peerFailed(name: string, doing: string, how: string): DropwatchError {
+  return new DropwatchError("PEER_FAILED", `Cannot ${doing} as ${name}: ${printable(how)}`, {
+    exit: exitCode.source,
+    data: { name, doing, how },
+  });
+}

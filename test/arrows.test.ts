@@ -233,10 +233,12 @@ describe("what touches the world", () => {
       .toEqual([]);
   });
 
-  test("starts a child process in the rule host and for bpftrace only", () => {
+  test("starts a child process in the rule host, for bpftrace and in doctor only", () => {
     expect(arrows(sources, ({ from, typeOnly }) => from === "node:child_process" && !typeOnly))
       .toEqual([
         "core/rule/host.ts → node:child_process",
+        "plugins/doctor/namespaces.ts → node:child_process",
+        "plugins/doctor/tool.ts → node:child_process",
         "plugins/sources/bpftrace/process.ts → node:child_process",
       ]);
   });

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect } from "bun:test";
 import { startTraffic } from "../traffic/traffic.ts";
-import { withNamespaces } from "../traffic/namespaces.ts";
+import { withNamespaces } from "../../plugins/doctor/namespaces.ts";
 import { kernelTest, observe } from "./machine.ts";
 
 describe("counting in the kernel", () => {

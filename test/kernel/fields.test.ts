@@ -7,8 +7,8 @@ import { fieldNames } from "../../core/drop/field.ts";
 import { makePlan } from "../../core/plan/plan.ts";
 import { dropCounter } from "../../core/plan/label.ts";
 import * as drops from "../traffic/drops.ts";
-import type { Namespaces } from "../traffic/namespaces.ts";
-import { withNamespaces } from "../traffic/namespaces.ts";
+import type { Namespaces } from "../../plugins/doctor/namespaces.ts";
+import { withNamespaces } from "../../plugins/doctor/namespaces.ts";
 import { startTraffic } from "../traffic/traffic.ts";
 import type { TrafficOptions } from "../traffic/traffic.ts";
 import { conditions, kernelTest, observe } from "./machine.ts";
@@ -26,7 +26,7 @@ function expectDrops(found: readonly Drop[], n: number, expected: Drop): void {
 }
 
 function netnsOf(namespaces: Namespaces, side: "a" | "b"): string {
-  return String(statSync(`/run/netns/${namespaces[side].netns}`).ino);
+  return String(namespaces[side].inode);
 }
 
 describe("fields", () => {

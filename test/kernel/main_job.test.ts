@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect } from "bun:test";
 import { signWith } from "../../plugins/sinks/webhook.ts";
 import * as drops from "../traffic/drops.ts";
-import { withNamespaces } from "../traffic/namespaces.ts";
+import { withNamespaces } from "../../plugins/doctor/namespaces.ts";
 import { startTraffic } from "../traffic/traffic.ts";
 import { kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
 

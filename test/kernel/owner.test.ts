@@ -1,9 +1,9 @@
 // Whose socket it was: the process that holds it, not the one that ran; on the real kernel, with
 // senders and receivers as different processes.
-import { existsSync, mkdirSync, rmdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect } from "bun:test";
-import { withNamespaces } from "../traffic/namespaces.ts";
+import { withNamespaces } from "../../plugins/doctor/namespaces.ts";
 import { startTraffic } from "../traffic/traffic.ts";
 import type { Traffic, TrafficKind, TrafficOptions } from "../traffic/traffic.ts";
 import { kernelTest, observe } from "./machine.ts";
@@ -140,7 +140,7 @@ describe("the owner of a drop", () => {
     const expected = new Map<string, number>();
     await withNamespaces(async (namespaces) => {
       const { a, b } = namespaces;
-      const inside = { netns: statSync(`/run/netns/${a.netns}`).ino };
+      const inside = { netns: a.inode };
       namespaces.nft(
         a,
         `table inet dw_drop {
@@ -184,9 +184,7 @@ describe("the owner of a drop", () => {
     async () => {
       await withNamespaces(async (namespaces) => {
         const { a, b } = namespaces;
-        const of = ({ netns }: { netns: string }) => ({
-          netns: statSync(`/run/netns/${netns}`).ino,
-        });
+        const of = ({ inode }: { inode: number }) => ({ netns: inode });
         const holders = new Map<string, Traffic>();
         const found = await observe({
           counts: [

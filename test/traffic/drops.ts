@@ -5,7 +5,16 @@
  * What was seen on a real kernel is in `README.md`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Namespaces, Side } from "./namespaces.ts";
+import {
+  causes,
+  nobody,
+  withFirewall,
+  withFullQueue,
+  withoutRoute,
+  withoutWayBack,
+} from "../../plugins/doctor/cause.ts";
+import type { Cause } from "../../plugins/doctor/cause.ts";
+import type { Namespaces, Side } from "../../plugins/doctor/namespaces.ts";
 import type {
   Checksum,
   ShortVariant,
@@ -25,37 +34,26 @@ export interface Dropped extends TrafficResult {
   exact: boolean;
 }
 
-/** The reason and the sites that a function of this file expects. */
-interface Cause {
-  reason: string;
-  /** The site in IPv4 and the one in IPv6. */
-  sites: readonly [string, string];
-  exact: boolean;
-}
-
 /** How much is sent, and by whom; as in `TrafficOptions`. */
 export type DropOptions = Pick<
   TrafficOptions,
   "count" | "rate" | "batch" | "cpu" | "family" | "port" | "ports" | "sockets" | "size" | "comm"
 >;
 
-/** An address of neither side, but in the network of both. */
-const NOBODY = { 4: "10.203.0.200", 6: "fd00:203::200" };
 const DISCARD = 9;
 
-const UDP_QUEUE = ["udp_queue_rcv_one_skb", "udpv6_queue_rcv_one_skb"] as const;
 const UDP_RECEIVE = ["__udp4_lib_rcv", "__udp6_lib_rcv"] as const;
 const TCP_RECEIVE = ["tcp_v4_rcv", "tcp_v6_rcv"] as const;
 const IP_RECEIVE = ["ip_rcv_core", "ip6_rcv_core"] as const;
 
 /** A cause that is exact. */
 function exactly(reason: string, sites: readonly [string, string]): Cause {
-  return { reason, sites, exact: true };
+  return { reason, sites: { 4: [sites[0]], 6: [sites[1]] }, exact: true };
 }
 
 /** A cause that drops only most of what is sent. */
 function roughly(reason: string, site: string): Cause {
-  return { reason, sites: [site, site], exact: false };
+  return { reason, sites: { 4: [site], 6: [site] }, exact: false };
 }
 
 /** SOCKET_FILTER: datagrams to UDP sockets that refuse everything, on the loopback of `a`. */
@@ -63,7 +61,7 @@ export function socketFilter(
   namespaces: Namespaces,
   options: DropOptions = {},
 ): Promise<Dropped> {
-  return send("socket-filter", exactly("SOCKET_FILTER", UDP_QUEUE), namespaces.a, options);
+  return send("socket-filter", causes.SOCKET_FILTER, namespaces.a, options);
 }
 
 /** SOCKET_RCVBUFF: datagrams to UDP sockets that nobody reads and that are full, on the loopback of `a`. */
@@ -71,13 +69,13 @@ export function socketRcvbuff(
   namespaces: Namespaces,
   options: DropOptions = {},
 ): Promise<Dropped> {
-  return send("socket-rcvbuff", exactly("SOCKET_RCVBUFF", UDP_QUEUE), namespaces.a, options);
+  return send("socket-rcvbuff", causes.SOCKET_RCVBUFF, namespaces.a, options);
 }
 
 /** NO_SOCKET: datagrams from `a` to closed ports of `b`, which answers with ICMP errors. */
 export function noSocket(namespaces: Namespaces, options: DropOptions = {}): Promise<Dropped> {
   const { a, b } = namespaces;
-  return send("no-socket", exactly("NO_SOCKET", UDP_RECEIVE), a, {
+  return send("no-socket", causes.NO_SOCKET, a, {
     address: address(b, options),
     ...options,
   });
@@ -88,102 +86,54 @@ export function tcpListenOverflow(
   namespaces: Namespaces,
   options: DropOptions = {},
 ): Promise<Dropped> {
-  return send("tcp-listen-overflow", exactly("TCP_LISTEN_OVERFLOW", TCP_RECEIVE), namespaces.a, {
+  return send("tcp-listen-overflow", causes.TCP_LISTEN_OVERFLOW, namespaces.a, {
     count: 100,
     ...options,
   });
 }
 
 /** NETFILTER_DROP: datagrams, or the SYNs of connections, from `a` to a port that an nft rule of `b` drops. */
-export async function netfilterDrop(
+export function netfilterDrop(
   namespaces: Namespaces,
   { protocol = "udp", ...options }: DropOptions & { protocol?: "udp" | "tcp" } = {},
 ): Promise<Dropped> {
   const { a, b } = namespaces;
-  const port = options.port ?? DISCARD;
-  const last = port + (options.ports ?? 1) - 1;
-  namespaces.nft(
-    b,
-    `table inet dw_drop {
-      chain input {
-        type filter hook input priority 0
-        ${protocol} dport ${port}-${last} drop
-      }
-    }`,
+  const first = options.port ?? DISCARD;
+  const last = first + (options.ports ?? 1) - 1;
+  const to = { address: address(b, options), ...options, port: first };
+  return withFirewall(
+    namespaces,
+    { protocol, first, last },
+    () => send(protocol === "tcp" ? "tcp-connect" : "udp", causes.NETFILTER_DROP, a, to),
   );
-  try {
-    const kind = protocol === "tcp" ? "tcp-connect" : "udp";
-    return await send(kind, exactly("NETFILTER_DROP", ["nft_do_chain", "nft_do_chain"]), a, {
-      address: address(b, options),
-      ...options,
-      port,
-    });
-  } finally {
-    namespaces.nft(b, "delete table inet dw_drop");
-  }
 }
 
 /** QDISC_DROP: a blast from `a` out of a token bucket with room for one packet. Not exact: some pass. */
-export async function qdiscDrop(
-  namespaces: Namespaces,
-  options: DropOptions = {},
-): Promise<Dropped> {
+export function qdiscDrop(namespaces: Namespaces, options: DropOptions = {}): Promise<Dropped> {
   const { a, b } = namespaces;
-  namespaces.tbf(a);
-  try {
-    const to = { address: address(b, options), device: a.device, size: 1000 };
-    return await send("qdisc", roughly("QDISC_DROP", "__dev_queue_xmit"), a, { ...to, ...options });
-  } finally {
-    namespaces.deleteQdisc(a);
-  }
+  const to = { address: address(b, options), device: a.device, size: 1000, ...options };
+  return withFullQueue(namespaces, () => send("qdisc", causes.QDISC_DROP, a, to));
 }
 
 /** IP_RPFILTER: datagrams from an address to which `b` has no route. IPv4 only: Linux has no such check in IPv6. */
-export async function rpFilter(
+export function rpFilter(
   namespaces: Namespaces,
   options: Omit<DropOptions, "family"> = {},
 ): Promise<Dropped> {
   const { a, b } = namespaces;
-  const source = NOBODY[4];
-  const filter = `/proc/sys/net/ipv4/conf/${b.device}/rp_filter`;
-  const before = namespaces.write(b, filter, "1");
-  namespaces.route(b, ["throw", source]);
-  namespaces.ip(a, ["address", "add", `${source}/32`, "dev", "lo"]);
-  try {
-    return await send("udp", exactly("IP_RPFILTER", ["ip_rcv_finish_core", ""]), a, {
-      address: b.v4,
-      source,
-      ...options,
-    });
-  } finally {
-    namespaces.ip(a, ["address", "delete", `${source}/32`, "dev", "lo"]);
-    namespaces.deleteRoute(b, ["throw", source]);
-    namespaces.write(b, filter, before);
-  }
+  return withoutWayBack(
+    namespaces,
+    (source) => send("udp", causes.IP_RPFILTER, a, { address: b.v4, source, ...options }),
+  );
 }
 
 /** IP_INNOROUTES: datagrams for an address to which `b`, a router, has no route. */
-export async function noRoute(
-  namespaces: Namespaces,
-  options: DropOptions = {},
-): Promise<Dropped> {
-  const { a, b } = namespaces;
-  const family = options.family ?? 4;
-  const to = NOBODY[family];
-  const forwarding = `/proc/sys/net/ipv${family}/conf/all/forwarding`;
-  const before = namespaces.write(b, forwarding, "1");
-  namespaces.route(b, ["throw", to]);
-  namespaces.neighbour(a, to, b.mac);
-  try {
-    return await send("udp", exactly("IP_INNOROUTES", ["ip_error", "ip6_pkt_discard"]), a, {
-      address: to,
-      ...options,
-    });
-  } finally {
-    namespaces.ip(a, ["neighbour", "delete", to, "dev", a.device]);
-    namespaces.deleteRoute(b, ["throw", to]);
-    namespaces.write(b, forwarding, before);
-  }
+export function noRoute(namespaces: Namespaces, options: DropOptions = {}): Promise<Dropped> {
+  return withoutRoute(
+    namespaces,
+    options.family ?? 4,
+    (to) => send("udp", causes.IP_INNOROUTES, namespaces.a, { address: to, ...options }),
+  );
 }
 
 /**
@@ -224,7 +174,7 @@ async function withoutNeighbour(
       ["unres_qlen_bytes", String(queueBytes)],
     ] as const
   ) before.set(name, namespaces.write(a, `${settings}/${name}`, value));
-  const to = NOBODY[family];
+  const to = nobody[family];
   try {
     const dropped = await send("udp", cause, a, { address: to, count: 20, ...options });
     for (let tries = 0; tries < 50; tries++) {
@@ -280,8 +230,8 @@ export async function cpuBacklog(
 }
 
 const CHECKSUMS: Record<Checksum, Cause> = {
-  udp: exactly("UDP_CSUM", UDP_RECEIVE),
-  tcp: exactly("TCP_CSUM", TCP_RECEIVE),
+  udp: causes.UDP_CSUM,
+  tcp: causes.TCP_CSUM,
   icmp: exactly("ICMP_CSUM", ["icmp_rcv", "icmpv6_rcv"]),
   ip: exactly("IP_CSUM", IP_RECEIVE),
 };
@@ -342,7 +292,7 @@ async function send(
   const traffic = await startTraffic(kind, { ...options, netns: from.netns });
   try {
     traffic.go();
-    const site = sites[options.family === 6 ? 1 : 0];
+    const [site = ""] = sites[options.family ?? 4];
     return { ...await traffic.done, reason, site, exact };
   } finally {
     await traffic.stop();

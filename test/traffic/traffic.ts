@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { inNetns } from "../../plugins/doctor/namespaces.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -94,7 +95,7 @@ export interface TrafficOptions {
   protocol?: Checksum;
   /** `raw-short`: what the frames are. Default "all": each of the family in turn. */
   variant?: ShortVariant | "all";
-  /** The network namespace to run in, by its name in `ip netns`. Default: this process's. */
+  /** The network namespace to run in, as a file: `netns` of a `Side`. Default: this process's. */
   netns?: string;
   /** The directory of the cgroup to run in. Default: this process's. */
   cgroup?: string;
@@ -183,7 +184,7 @@ export async function startTraffic(
   options: TrafficOptions = {},
 ): Promise<Traffic> {
   const argv = [buildTraffic(), kind, "--start-on-stdin", ...argumentsOf(options)];
-  if (options.netns !== undefined) argv.unshift("ip", "netns", "exec", options.netns);
+  if (options.netns !== undefined) argv.unshift(...inNetns(options.netns));
   if (options.cgroup !== undefined) {
     argv.unshift("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', options.cgroup);
   }
