@@ -1,6 +1,7 @@
 // All commands, in the order in which the help lists them.
 import type { Command } from "./command.ts";
 import { checkCommand } from "./commands/check.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
 import { stacksCommand } from "./commands/stacks.ts";
@@ -15,4 +16,5 @@ export const commands: readonly Command[] = [
   reasonCommand,
   checkCommand,
   explainCommand,
+  doctorCommand,
 ];

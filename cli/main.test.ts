@@ -19,7 +19,7 @@ import { makeFolder } from "../test/folder.ts";
 import type { Folder } from "../test/folder.ts";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
-const commands = ["watch", "tail", "stacks", "reasons", "reason", "check", "explain"];
+const commands = ["watch", "tail", "stacks", "reasons", "reason", "check", "explain", "doctor"];
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 

@@ -39,6 +39,8 @@ import type { Given } from "./option.ts";
 export interface Setting {
   readonly rules: readonly string[];
   readonly source: Source;
+  /** The command that runs bpftrace. */
+  readonly bpftrace: readonly string[];
   readonly sinks: readonly Sink[];
   /** Milliseconds. */
   readonly interval: number;
@@ -68,12 +70,11 @@ export async function readSetting(
     out: terminal.out,
     env: process.env,
   };
+  const bpftrace = bpftraceCommand(given, config);
   return {
     rules,
-    source: pickSource(
-      given.text("source") ?? config.source ?? "bpftrace",
-      bpftraceCommand(given, config),
-    ),
+    source: pickSource(given.text("source") ?? config.source ?? "bpftrace", bpftrace),
+    bpftrace,
     sinks: sinks.map((sink) => typeof sink === "string" ? makeSink(sink, context) : sink),
     interval,
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??

@@ -25,6 +25,8 @@ const NAMES = {
   nft: ["nftables"],
   ip: ["iproute2"],
   tc: ["iproute2"],
+  unshare: ["util-linux"],
+  nsenter: ["util-linux"],
 };
 
 /** @type {readonly Manager[]} */

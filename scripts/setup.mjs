@@ -38,7 +38,8 @@ const HOW_TO_GET_BUN = "install it with: npm install -g bun";
 
 /** As dropwatch's own: what it needs of the machine isn't there. */
 const CANNOT_WATCH = 3;
-const FOR_TESTS = ["gcc", "nft", "ip", "tc"];
+const FOR_DOCTOR = ["nft", "ip", "tc", "unshare", "nsenter"];
+const FOR_TESTS = ["gcc", ...FOR_DOCTOR];
 /** These don't ask the kernel, so they don't need bpftrace. */
 const WITHOUT_KERNEL = [
   "check",
@@ -77,6 +78,7 @@ async function start(args) {
   const runtime = findRuntime();
   installDependencies(runtime);
   if (needsBpftrace(args)) bringBpftrace();
+  if (args[0] === "doctor") bring(FOR_DOCTOR, "doctor");
   mountTracefs();
   const deno = runtime.name === "deno" ? DENO_PERMISSIONS : [];
   return await run(runtime.path, [
@@ -91,7 +93,8 @@ async function start(args) {
 async function test(args) {
   const runtime = findRuntime();
   installDependencies(runtime);
-  bringForTests();
+  // The tests that need what is missing are skipped, or fail under DROPWATCH_KERNEL=required.
+  bring(["bpftrace", ...FOR_TESTS], "the kernel tests");
   mountTracefs();
   // The directories are the project's, wherever it is started from.
   process.chdir(root);
@@ -244,15 +247,20 @@ function bringBpftrace() {
   }
 }
 
-/** The tests that need what is missing are skipped, or fail under DROPWATCH_KERNEL=required. */
-function bringForTests() {
-  const wanted = missing(["bpftrace", ...FOR_TESTS]);
+/**
+ * Installs what is missing, or says how to: whoever needs it says what it can't do without.
+ *
+ * @param {readonly string[]} commands
+ * @param {string} what
+ */
+function bring(commands, what) {
+  const wanted = missing(commands);
   if (wanted.length === 0) return;
   if (!isRoot()) {
-    say(`missing for the kernel tests: ${wanted.join(", ")}: ${howToInstall(wanted)}`);
+    say(`missing for ${what}: ${wanted.join(", ")}: ${howToInstall(wanted)}`);
     return;
   }
-  say(`installing ${wanted.join(", ")} for the tests`);
+  say(`installing ${wanted.join(", ")} for ${what}`);
   const failure = install(wanted);
   if (failure !== undefined) say(`cannot install ${wanted.join(", ")}: ${failure}`);
 }

@@ -238,6 +238,7 @@ describe("what touches the world", () => {
       .toEqual([
         "core/rule/host.ts → node:child_process",
         "plugins/doctor/namespaces.ts → node:child_process",
+        "plugins/doctor/peer.ts → node:child_process",
         "plugins/doctor/tool.ts → node:child_process",
         "plugins/sources/bpftrace/process.ts → node:child_process",
       ]);
@@ -266,13 +267,18 @@ describe("what touches the world", () => {
   });
 
   test("prints in cli/main.ts and the stdout sink only, and ends the process in cli/main.ts", () => {
-    // host_child.ts is the whole program of a process of its own.
-    const ours = sources.filter(({ file }) => file !== "core/rule/host_child.ts");
+    // These are the whole program of a process of its own.
+    const ours = sources.filter(({ file }) => !/\/(host|peer)_child\.ts$/.test(file));
     const filesWith = (pattern: RegExp): string[] =>
       ours.filter(({ code }) => pattern.test(code)).map(({ file }) => file);
     expect(filesWith(/\bconsole\.\w+\(|\bprocess\.(stdout|stderr)\b/))
       .toEqual(["cli/main.ts", "plugins/sinks/stdout.ts"]);
     expect(filesWith(/\bprocess\.exit\b/)).toEqual(["cli/main.ts"]);
+  });
+
+  test("calls into C in one file only", () => {
+    const calling = sources.filter(({ code }) => /\bdlopen\b|bun:ffi/.test(code));
+    expect(calling.map(({ file }) => file)).toEqual(["plugins/doctor/libc.ts"]);
   });
 
   test("is the same on every runtime: no global of Bun's or Deno's is used", () => {
