@@ -1,5 +1,5 @@
 // A folder with files, for as long as a test needs it.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -8,6 +8,8 @@ export interface Folder {
   /** The absolute path of a file in it. */
   file(name: string): string;
   write(name: string, text: string): Promise<string>;
+  /** A symbolic link, which may point to nothing. */
+  link(name: string, to: string): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -22,6 +24,10 @@ export async function makeFolder(files: Readonly<Record<string, string>> = {}): 
       await mkdir(dirname(file), { recursive: true });
       await writeFile(file, text);
       return file;
+    },
+    async link(name, to) {
+      await mkdir(dirname(join(path, name)), { recursive: true });
+      await symlink(to, join(path, name));
     },
     remove: () => rm(path, { recursive: true, force: true }),
   };

@@ -19,8 +19,8 @@ export interface Names {
   owner(inode: number): Owner;
   /** What runs in a cgroup, by the inode of its directory. */
   cgroup(id: number): Cgroup;
-  /** Who listened on a port within the last minutes: `("UDP", "53")`. */
-  listener(l4: string, port: string): Listener | undefined;
+  /** Who listened on a port of a network namespace within the last minutes: `("UDP", "53", "4026531840")`. */
+  listener(l4: string, port: string, netns: string): Listener | undefined;
 }
 
 /** Who listened on a port. */

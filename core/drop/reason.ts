@@ -33,7 +33,7 @@ export interface Lookups {
   readonly functions?: () => ReadonlySet<string>;
   readonly owner?: (inode: number) => Owner;
   readonly cgroup?: (id: number) => Cgroup;
-  readonly listener?: (l4: string, port: string) => Listener | undefined;
+  readonly listener?: (l4: string, port: string, netns: string) => Listener | undefined;
 }
 
 const nobody: Owner = { name: "", pid: "", uid: "" };

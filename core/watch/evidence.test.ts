@@ -132,6 +132,7 @@ describe("what is kept for rules", () => {
       "sport",
       "dport",
       "len",
+      "netns",
       "mark",
       "ownerInode",
       "owner",

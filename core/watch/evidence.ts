@@ -8,6 +8,8 @@ import type { Count, EvidencePlan } from "../plan/plan.ts";
 import type { ReasonWorld } from "../plan/predicate.ts";
 import { leavesOf } from "../rule/check.ts";
 import type { CheckedRule } from "../rule/check.ts";
+import { crossCheckLog } from "./cross_check.ts";
+import type { CrossCheck } from "./cross_check.ts";
 import type { SourceFacts } from "./source.ts";
 import type { Tick } from "./tick.ts";
 
@@ -44,6 +46,8 @@ export interface AlertEvidence {
   readonly listeners: readonly {
     readonly l4: string;
     readonly port: string;
+    /** The network namespace's inode. */
+    readonly netns: string;
     readonly owner: string;
     readonly pid: string;
     /** When it was last seen to, ISO 8601. */
@@ -55,6 +59,8 @@ export interface AlertEvidence {
     readonly means: string;
     readonly drops: number;
   }[];
+  /** The kernel's own counters of the same reasons, over the window. */
+  readonly counters: readonly CrossCheck[];
 }
 
 export interface EvidenceLog {
@@ -76,6 +82,7 @@ const always: readonly FieldName[] = [
   "sport",
   "dport",
   "dev",
+  "netns",
   "ownerInode",
   "owner",
   "ownerPid",
@@ -121,8 +128,10 @@ export function evidenceLog(
   const matchers = new Map<CheckedRule, (drop: Drop) => boolean>();
   const log: Kept[] = [];
   let size = 0;
+  const counters = crossCheckLog(longest, world.names.reason);
   return {
     add(tick) {
+      counters.add(tick);
       const drops = tick.evidence ?? [];
       if (drops.length > 0) log.push({ at: tick.at, drops });
       size += drops.length;
@@ -137,7 +146,10 @@ export function evidenceLog(
       const mine = log.filter((kept) => kept.at > at - window).flatMap(({ drops }) => drops)
         .filter(({ drop }) => rule.by.every((field) => (drop[field] ?? "") === labels[field]))
         .filter(({ drop }) => fits(drop));
-      return mine.length === 0 ? undefined : summarize(mine, world, release);
+      if (mine.length === 0) return undefined;
+      const summary = summarize(mine, world, release);
+      const reasons = summary.reasons.map(({ reason }) => reason);
+      return { ...summary, counters: counters.of(reasons, at - window) };
     },
   };
 }
@@ -146,7 +158,7 @@ function summarize(
   mine: NonNullable<Tick["evidence"]>,
   world: ReasonWorld,
   release: string,
-): AlertEvidence {
+): Omit<AlertEvidence, "counters"> {
   const top = <V>(
     value: (kept: (typeof mine)[number]) => V,
     limit: number,
@@ -189,8 +201,8 @@ function summarize(
       top(
         ({ drop }) =>
           of(drop, "reason") === "NO_SOCKET"
-            ? { l4: of(drop, "l4"), port: of(drop, "dport") }
-            : { l4: "", port: "" },
+            ? { l4: of(drop, "l4"), port: of(drop, "dport"), netns: of(drop, "netns") }
+            : { l4: "", port: "", netns: "" },
         most.listeners,
       ),
       world,
@@ -208,14 +220,14 @@ function summarize(
 }
 
 function listenersOf(
-  ports: readonly { readonly l4: string; readonly port: string }[],
+  ports: readonly { readonly l4: string; readonly port: string; readonly netns: string }[],
   world: ReasonWorld,
 ): AlertEvidence["listeners"] {
-  return ports.flatMap(({ l4, port }) => {
-    const found = port === "" ? undefined : world.names.listener(l4, port);
+  return ports.flatMap(({ l4, port, netns }) => {
+    const found = port === "" ? undefined : world.names.listener(l4, port, netns);
     if (found === undefined) return [];
     const { owner, pid, at } = found;
-    return [{ l4, port, owner, pid, lastSeen: new Date(at).toISOString() }];
+    return [{ l4, port, netns, owner, pid, lastSeen: new Date(at).toISOString() }];
   });
 }
 

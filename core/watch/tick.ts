@@ -1,4 +1,5 @@
 // What a source hands on at each tick: everything that happened since the one before.
+import type { CounterReading } from "../drop/counter.ts";
 import type { Drop } from "../drop/field.ts";
 import type { KeptDrop, SeriesKey } from "../plan/key.ts";
 
@@ -38,6 +39,8 @@ export interface Tick {
   readonly samples: readonly Drop[];
   /** Drops that were kept whole, and how often each was. */
   readonly evidence?: readonly (KeptDrop & { readonly n: number })[] | undefined;
+  /** The kernel's own counters, where they were read at this tick. */
+  readonly counters?: CounterReading | undefined;
   /** Lines of the source that couldn't be read. */
   readonly unreadable: number;
   /** The source was not counting for so long; how many drops it missed nobody knows. */

@@ -1,11 +1,11 @@
 // Who listened on a port lately: when packets come for a port that is closed (NO_SOCKET), whoever had it
-// a moment ago is the first suspect. Read from /proc/net of the network namespace that dropwatch is in.
-import { readFileSync } from "node:fs";
+// a moment ago is the first suspect. Read from /proc/net of every network namespace.
 import type { Listener, Owner } from "../../core/drop/field.ts";
+import type { NetnsTable } from "./netns.ts";
 
 export interface ListenerTable {
-  /** Who listened on a port within the last minutes; undefined where nobody was seen to. */
-  listener(l4: string, port: string): Listener | undefined;
+  /** Who listened on a port of a namespace within the last minutes; undefined where nobody was seen to. */
+  listener(l4: string, port: string, netns: string): Listener | undefined;
   /** Looks who listens now. */
   poll(): void;
   /** Polls on, until the function that it returns is called. */
@@ -15,8 +15,7 @@ export interface ListenerTable {
 export interface ListenerTableOptions {
   /** Whose a socket is, by its inode. */
   readonly owner: (inode: number) => Owner;
-  /** /proc/net, or another place for tests. */
-  readonly folder?: string;
+  readonly netns: NetnsTable;
   /** Milliseconds. */
   readonly now?: () => number;
 }
@@ -34,24 +33,27 @@ const pollEvery = 5000;
 /** A machine with many connections has long tables: reading them may take this part of the time. */
 const share = 0.01;
 
-/** Makes the table of the ports of this network namespace. */
+/** Makes the table of the ports of this machine. */
 export function listenerTable(options: ListenerTableOptions): ListenerTable {
-  const { owner, folder = "/proc/net", now = Date.now } = options;
+  const { owner, netns, now = Date.now } = options;
   const listeners = new Map<string, Listener>();
 
   const poll = (): void => {
     const at = now();
-    for (const [file, l4, state] of tables) {
-      for (const { port, inode } of socketsIn(`${folder}/${file}`, state)) {
-        const { name, pid } = owner(inode);
-        const key = `${l4} ${port}`;
-        const before = listeners.get(key);
-        listeners.delete(key); // The oldest stand first.
-        listeners.set(
-          key,
-          name === "" && before !== undefined ? { ...before, at } : { owner: name, pid, at },
-        );
-      }
+    for (const space of netns.list()) {
+      const texts = netns.read(space, tables.map(([file]) => file));
+      tables.forEach(([, l4, state], i) => {
+        for (const { port, inode } of socketsIn(texts[i] ?? "", state)) {
+          const { name, pid } = owner(inode);
+          const key = `${l4} ${port} ${space.inode}`;
+          const before = listeners.get(key);
+          listeners.delete(key); // The oldest stand first.
+          listeners.set(
+            key,
+            name === "" && before !== undefined ? { ...before, at } : { owner: name, pid, at },
+          );
+        }
+      });
     }
     for (const [key, { at: seen }] of listeners) {
       if (listeners.size <= most && at - seen <= remembered) break;
@@ -60,7 +62,7 @@ export function listenerTable(options: ListenerTableOptions): ListenerTable {
   };
 
   return {
-    listener: (l4, port) => listeners.get(`${l4} ${port}`),
+    listener: (l4, port, space) => listeners.get(`${l4} ${port} ${space}`),
     poll,
     start() {
       let timer: ReturnType<typeof setTimeout> | undefined;
@@ -76,14 +78,8 @@ export function listenerTable(options: ListenerTableOptions): ListenerTable {
   };
 }
 
-/** The local ports and inodes of a table of /proc/net; none where it isn't there (no IPv6). */
-function socketsIn(file: string, state: string): { port: number; inode: number }[] {
-  let text: string;
-  try {
-    text = readFileSync(file, "latin1");
-  } catch {
-    return [];
-  }
+/** The local ports and inodes of a table of /proc/net. */
+function socketsIn(text: string, state: string): { port: number; inode: number }[] {
   const found: { port: number; inode: number }[] = [];
   for (const line of text.split("\n").slice(1)) {
     const fields = line.trim().split(/\s+/);

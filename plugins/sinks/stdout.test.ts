@@ -52,6 +52,42 @@ describe("an alert for people", () => {
     expect(resolved).not.toContain("look there");
   });
 
+  test("sets the kernel's counters beside ours, and says where they disagree", () => {
+    const check = {
+      reason: "NO_SOCKET",
+      counted: 300,
+      kernel: 300,
+      agrees: true,
+      seconds: 10,
+      names: ["UdpNoPorts"],
+      grew: [{ netns: "1", name: "UdpNoPorts", by: 300 }],
+      note: "the kernel counts closed UDP ports only",
+    };
+    const show = (more: Partial<typeof check>): string => {
+      const evidence = {
+        kept: 1,
+        ownerKnown: false,
+        owners: [],
+        site: "f",
+        at: "f+0x1",
+        source: "",
+        flows: [],
+        stacks: [],
+        listeners: [],
+        reasons: [],
+        counters: [{ ...check, ...more }],
+      };
+      return showAlert(alertOf({ evidence }), false).split("\n").at(-1)!.trim();
+    };
+    expect(show({})).toBe("UdpNoPorts +300, 300 counted");
+    expect(show({ kernel: 100 })).toBe(
+      "UdpNoPorts +100, 300 counted (the kernel counts closed UDP ports only)",
+    );
+    expect(show({ kernel: 0, agrees: false, names: [], note: "" })).toBe(
+      "DISAGREES: the kernel's own counters +0, but 300 counted",
+    );
+  });
+
   test("shows a label that is empty as one", () => {
     expect(showAlert(alertOf({ labels: { dev: "" } }), false)).toContain('dev=""');
   });

@@ -1,5 +1,6 @@
 // Alerts on standard output: for people on a terminal, or as JSON, an object a line.
 import { styleText } from "node:util";
+import type { CrossCheck } from "../../core/watch/cross_check.ts";
 import type { AlertMessage, Evidence } from "../../core/alert/alert.ts";
 import type { Sink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
@@ -40,7 +41,8 @@ export const stdout: SinkKind = {
 
 /** Where in the kernel, and which packets: what whoever is on call looks at first. */
 function showEvidence(evidence: Evidence): string[] {
-  const { site, at, source = "", kept, flows = [], owners = [], listeners = [] } = evidence;
+  const { site, at, source = "", kept, flows = [], owners = [], listeners = [], counters = [] } =
+    evidence;
   if (kept === undefined) return [];
   const end = (address: string, port: string): string =>
     `${address.includes(":") ? `[${address}]` : address}${port === "" ? "" : `:${port}`}`;
@@ -61,7 +63,17 @@ function showEvidence(evidence: Evidence): string[] {
       `${l4} port ${port} was ${listener.owner || "somebody"}'s (process ${pid}) until ${at}`,
     );
   }
+  for (const each of counters) lines.push(showCounters(each));
   return lines.map(printable);
+}
+
+/** The kernel's own number beside ours: one that disagrees is what to look at. */
+function showCounters({ counted, kernel, agrees, names, note }: CrossCheck): string {
+  const which = names.length === 0 ? "the kernel's own counters" : names.join(", ");
+  const why = kernel === counted || note === "" ? "" : ` (${note})`;
+  return agrees
+    ? `${which} +${showNumber(kernel)}, ${showNumber(counted)} counted${why}`
+    : `DISAGREES: ${which} +${showNumber(kernel)}, but ${showNumber(counted)} counted${why}`;
 }
 
 /** An alert for a terminal: what, how bad, since when, and the numbers under it. */

@@ -1,5 +1,6 @@
 // What an alert is made of, on the real kernel: the site, the stack, the flows and the owner of its own
 // drops, and not of others.
+import { readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect } from "bun:test";
 import { makeFolder } from "../folder.ts";
@@ -102,6 +103,15 @@ describe("the evidence", () => {
         { l4: "UDP", port: "46001", owner: "resolver", pid: String(before.ready.pid) },
       ]);
       expect(refused.listeners).toEqual([]);
+      // What the kernel counted itself, in the namespace in which it did.
+      const [netns] = /\d+/.exec(await readlink("/proc/self/ns/net"))!;
+      expect(noSocket.counters).toMatchObject([
+        { reason: "NO_SOCKET", agrees: true, grew: [{ netns, name: "Udp6NoPorts" }] },
+      ]);
+      expect(noSocket.counters[0].kernel).toBeGreaterThanOrEqual(51);
+      expect(refused.counters).toMatchObject([
+        { reason: "SOCKET_FILTER", agrees: true, names: ["UdpInErrors"] },
+      ]);
       // Some of each tick, however many there were.
       for (const { kept } of [refused, noSocket, any]) {
         expect(kept).toBeGreaterThan(0);

@@ -73,6 +73,8 @@ export interface ObserveOptions {
   readonly interval?: number;
   readonly maxKeys?: number;
   readonly style?: PlanStyle;
+  /** Keeps some drops whole, and reads the kernel's own counters. */
+  readonly evidence?: boolean;
 }
 
 /** Counts in this process, with a bpftrace of its own, while `traffic` runs. */
@@ -91,6 +93,7 @@ export async function observe(
     counts,
     options.samples && { ...options.samples, predicate: [] },
     options.style,
+    options.evidence ? { fields: ["reason"], perTick: 32, counts: [] } : undefined,
   );
   const ending = new AbortController();
   const ticks: Tick[] = [];

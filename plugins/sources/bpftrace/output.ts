@@ -3,6 +3,7 @@
 //
 // Counts by reason only ever grow, in two copies that take turns: a tick's share is the growth of
 // its copy. Maps by key are cleared after each tick: what is printed is the tick's share.
+import type { CounterReading } from "../../../core/drop/counter.ts";
 import { fieldOf } from "../../../core/drop/field.ts";
 import type { Drop, Names } from "../../../core/drop/field.ts";
 import { foldStack, keyReader, readKept, siteOfStack } from "../../../core/plan/key.ts";
@@ -21,6 +22,8 @@ interface Frame {
   readonly tick: number;
   readonly copy: number;
   readonly nsecs: number;
+  /** The kernel's own counters when the frame began. */
+  readonly counters: CounterReading | undefined;
   readonly maps: Map<string, unknown>;
 }
 
@@ -32,6 +35,8 @@ export interface OutputOptions {
   readonly scalars: ReadonlyMap<string, number>;
   readonly names: Names;
   readonly missed: MissedDrops;
+  /** Reads the kernel's own counters; undefined where it is too soon. */
+  readonly counters?: () => CounterReading["grown"] | undefined;
   readonly now: () => number;
   readonly onTick: (tick: Tick) => void;
   readonly onAttached: () => void;
@@ -155,11 +160,20 @@ export function outputReader(options: OutputOptions): OutputReader {
     return nsecs / 1e6 + clockOffset;
   };
 
+  const readCounters = (nsecs: number): CounterReading | undefined => {
+    const grown = options.counters?.();
+    return grown && { grown, delay: options.now() - wallClock(nsecs) };
+  };
+
   const emit = (
     maps: Printed,
     copy: number,
     nsecs: number | undefined,
-    { force = false, last = false }: { force?: boolean; last?: boolean } = {},
+    { force = false, last = false, counters }: {
+      force?: boolean;
+      last?: boolean;
+      counters?: CounterReading | undefined;
+    } = {},
   ): void => {
     const reasons = readReasons(maps, copy);
     const counts = plan.maps.map((map) => readMap(map, maps, copy, reasons, last));
@@ -190,6 +204,7 @@ export function outputReader(options: OutputOptions): OutputReader {
       maps: counts,
       samples,
       evidence,
+      counters,
       unreadable: unreadable + lostEvents,
     });
     samples = [];
@@ -199,10 +214,10 @@ export function outputReader(options: OutputOptions): OutputReader {
 
   /** Hands on what has arrived of a frame that wasn't ended, or not begun, or of the dump at the end. */
   const flush = (last: boolean): void => {
-    const { maps, copy = 0, nsecs } = frame ?? { maps: atEnd };
+    const { maps, copy = 0, nsecs, counters } = frame ?? { maps: atEnd };
     frame = undefined;
     atEnd = new Map();
-    emit(maps, copy, last ? undefined : nsecs, { last });
+    emit(maps, copy, last ? undefined : nsecs, { last, counters });
     emit(maps, 1 - copy, undefined, { last });
   };
 
@@ -219,11 +234,11 @@ export function outputReader(options: OutputOptions): OutputReader {
         flush(false);
       }
       const [tick, copy, nsecs] = words.slice(1).map(Number) as [number, number, number];
-      frame = { tick, copy, nsecs, maps: new Map() };
+      frame = { tick, copy, nsecs, counters: readCounters(nsecs), maps: new Map() };
     } else if (words[0] === "end" && frame !== undefined && Number(words[1]) === frame.tick) {
-      const { maps, copy, nsecs } = frame;
+      const { maps, copy, nsecs, counters } = frame;
       frame = undefined;
-      emit(maps, copy, nsecs, { force: true });
+      emit(maps, copy, nsecs, { force: true, counters });
     } else if (words[0] === "end" && isFrame) {
       unreadable++;
       flush(false);

@@ -19,6 +19,9 @@ import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts, SourceRun } from "../../../core/watch/source.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
 import { cgroupTable } from "../../enrichers/cgroup.ts";
+import { counterTable } from "../../enrichers/counter.ts";
+import type { CounterTable } from "../../enrichers/counter.ts";
+import { netnsTable } from "../../enrichers/netns.ts";
 import { listenerTable } from "../../enrichers/listener.ts";
 import { maySeeOwners, ownerTable } from "../../enrichers/owner.ts";
 import { readKernel, readSymbols } from "./kernel.ts";
@@ -53,7 +56,9 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const command = options.command ?? ["bpftrace"];
   const owners = ownerTable();
   const cgroups = cgroupTable();
-  const listeners = listenerTable({ owner: owners.owner });
+  const netns = netnsTable();
+  const listeners = listenerTable({ owner: owners.owner, netns });
+  const counters = counterTable(netns);
   let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
   let kernel: Kernel | undefined;
   let symbols: SymbolTable | undefined;
@@ -114,7 +119,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         ...(run.plan.evidence === undefined ? [] : [listeners.start()]),
       ];
       try {
-        await superviseBpftrace(command, program, facts, run, ready);
+        await superviseBpftrace(command, program, { facts, counters }, run, ready);
       } finally {
         for (const stop of stops) stop();
       }
@@ -139,10 +144,16 @@ function looksUpOwner(field: FieldName): boolean {
   return fieldOf(field).lookedUpBy === "ownerInode";
 }
 
+/** What counts are made readable with, and told beside them. */
+interface Beside {
+  readonly facts: SourceFacts;
+  readonly counters: CounterTable;
+}
+
 async function superviseBpftrace(
   command: readonly string[],
   program: Program,
-  facts: SourceFacts,
+  beside: Beside,
   run: SourceRun,
   ready: StartedBpftrace | undefined,
 ): Promise<void> {
@@ -162,7 +173,7 @@ async function superviseBpftrace(
     }, slowStart);
     const bpftrace = started ?? startBpftrace(command, run.maxKeys);
     started = undefined;
-    const outcome = await once(bpftrace, program, facts, run, {
+    const outcome = await once(bpftrace, program, beside, run, {
       onAttached: () => {
         clearTimeout(slow);
         attached = true;
@@ -200,7 +211,7 @@ interface Outcome {
 async function once(
   started: StartedBpftrace,
   program: Program,
-  facts: SourceFacts,
+  { facts, counters }: Beside,
   run: SourceRun,
   hooks: { onAttached: () => void },
 ): Promise<Outcome> {
@@ -212,6 +223,7 @@ async function once(
     names: facts.world.names,
     // The last figure stands when the process is gone.
     missed: () => missed = missedBy(running.bpftrace?.pid ?? -1) ?? missed,
+    ...(run.plan.evidence === undefined ? {} : { counters: () => counters.read() }),
     now: Date.now,
     onTick: run.onTick,
     onAttached: hooks.onAttached,
