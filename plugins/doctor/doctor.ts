@@ -96,6 +96,7 @@ export async function examine(options: DoctorOptions): Promise<Examination> {
       fields: canTell(facts, "netns"),
       receivers: isSince(facts.release, 6, 11),
       devices: { a: namespaces.a.device, b: namespaces.b.device },
+      netns: { a: namespaces.a.inode, b: namespaces.b.inode },
       owners: { sender, receiver },
     };
     const results: Result[] = [];

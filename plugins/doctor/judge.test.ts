@@ -23,6 +23,7 @@ const known: Knowledge = {
   fields: true,
   receivers: true,
   devices: { a: "veth-a", b: "veth-b" },
+  netns: { a: 4001, b: 4002 },
   owners: {
     sender: { name: "dw-sender", pid: 11 },
     receiver: { name: "dw-receiver", pid: 12 },
@@ -46,7 +47,7 @@ const counter = {
   agrees: true,
   seconds: 2,
   names: ["UdpInErrors"],
-  grew: [],
+  grew: [{ netns: "4002", name: "UdpInErrors", by: 1000 }],
   note: "",
 };
 
@@ -138,20 +139,15 @@ describe("wrong is", () => {
       "flow",
       told({ evidence: { flows: [flow, { ...flow, [field]: value }] } }),
     ]),
-    [
-      "a counter that doesn't agree",
+    ...Object.entries({
+      "that doesn't agree": { agrees: false, kernel: 1100 },
+      "that has less": { kernel: 999 },
+      "that grew elsewhere": { grew: [{ netns: "1", name: "UdpInErrors", by: 1000 }] },
+    }).map(([what, changed]): readonly [string, Aspect, Told] => [
+      `a counter ${what}`,
       "counters",
-      told({
-        evidence: { counters: [{ ...counter, agrees: false, kernel: 900 }] },
-      }),
-    ],
-    [
-      "a counter of other drops",
-      "counters",
-      told({
-        evidence: { counters: [{ ...counter, kernel: 1001 }] },
-      }),
-    ],
+      told({ evidence: { counters: [{ ...counter, ...changed }] } }),
+    ]),
   ];
   for (const [name, aspect, what] of cases) {
     test(name, () => {
@@ -213,6 +209,15 @@ test("without BTF owner and flow can't be told, and the drops of others are coun
 test("a kernel without a counter for a reason is no fault", () => {
   const check = judge(trial, sent, told({ evidence: { counters: undefined } }), known);
   expect(check).toMatchObject({ verdict: "right", findings: { counters: { verdict: "none" } } });
+});
+
+test("drops of others are in the counters too, and what was read before says nothing", () => {
+  const of = (changes: Partial<typeof counter>): string | undefined => {
+    const counters = [{ ...counter, ...changes }];
+    return verdicts(judge(trial, sent, told({ evidence: { counters } }), known)).counters;
+  };
+  expect(of({ counted: 1500, kernel: 1500 })).toBe("right");
+  expect(of({ counted: 200, kernel: 200 })).toBe("none");
 });
 
 test("a trial that wasn't made says why, and is neither right nor wrong", () => {

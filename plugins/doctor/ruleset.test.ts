@@ -10,10 +10,10 @@ const lineOf = (text: string, reason: string): string =>
 test("a rule takes what is sent to its own port, in the namespace where it is dropped", () => {
   const text = ruleText(trials, namespaces, () => true);
   expect(lineOf(text, "QDISC_DROP")).toBe(
-    `when: drops.where({"reason":"QDISC_DROP","protocol":"IPv4","l4":"UDP","dport":5011,"netns":4001})` +
+    `when: drops.where({"reason":"QDISC_DROP","protocol":"IPv4","l4":"UDP","dport":5006,"netns":4001})` +
       `.by("reason").count("2s").above(0),`,
   );
-  expect(lineOf(text, "TCP_LISTEN_OVERFLOW")).toContain(`"l4":"TCP","dport":5009,"netns":4002`);
+  expect(lineOf(text, "TCP_LISTEN_OVERFLOW")).toContain(`"l4":"TCP","dport":5005,"netns":4002`);
   expect(text.match(/alert: /g)!.length).toBe(trials.length + 1);
 });
 
