@@ -233,13 +233,14 @@ describe("what touches the world", () => {
       .toEqual([]);
   });
 
-  test("starts a child process in the rule host, for bpftrace and in doctor only", () => {
+  test("starts a child process in the rule host, for bpftrace, in doctor and to enter a namespace only", () => {
     expect(arrows(sources, ({ from, typeOnly }) => from === "node:child_process" && !typeOnly))
       .toEqual([
         "core/rule/host.ts → node:child_process",
         "plugins/doctor/namespaces.ts → node:child_process",
         "plugins/doctor/peer.ts → node:child_process",
         "plugins/doctor/tool.ts → node:child_process",
+        "plugins/enrichers/netns.ts → node:child_process",
         "plugins/sources/bpftrace/process.ts → node:child_process",
       ]);
   });

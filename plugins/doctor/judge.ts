@@ -1,5 +1,6 @@
 // Whether what dropwatch told of a trial is what was sent. No I/O.
 import type { AlertData } from "../../core/alert/alert.ts";
+import { counterChecks } from "../../core/drop/counter.ts";
 import type { Sent, Trial } from "./trial.ts";
 
 /** What is looked at, in the order in which it is shown. */
@@ -49,16 +50,6 @@ export interface Knowledge {
   readonly owners: Readonly<
     Record<"sender" | "receiver", { readonly name: string; readonly pid: number }>
   >;
-}
-
-/** An entry of `counters` in an alert's evidence. */
-interface Counter {
-  readonly reason: string;
-  readonly counted: number;
-  readonly kernel: number;
-  readonly agrees: boolean;
-  readonly names: readonly string[];
-  readonly grew: readonly { readonly netns: string; readonly by: number }[];
 }
 
 /** Judges a trial. */
@@ -188,14 +179,14 @@ function judgeCounters(
   { alert }: Told,
   { netns }: Knowledge,
 ): Finding {
-  const counters = (alert?.evidence as { counters?: readonly Counter[] } | undefined)?.counters;
-  const counter = counters?.find(({ reason }) => reason === trial.cause.reason);
+  const { reason } = trial.cause;
+  const counter = alert?.evidence.counters?.find((each) => each.reason === reason);
   const expected = `at least ${drops}, as counted, in net:[${netns[trial.where]}] too`;
   const none = (found: string): Finding => ({ verdict: "none", expected, found });
-  if (counter === undefined) return none("the kernel has no counter for it");
-  const { counted, kernel, agrees, names, grew } = counter;
+  if (!Object.hasOwn(counterChecks, reason)) return none("the kernel has no counter for it");
   // Where there are many namespaces, reading them all at every tick would cost too much.
-  if (counted < drops) return none("the counters were read too early");
+  if (counter === undefined || counter.counted < drops) return none("not read in time");
+  const { counted, kernel, agrees, names, grew } = counter;
   const where = grew.map((each) => `net:[${each.netns}] ${each.by}`).join(", ");
   return compare(
     agrees && kernel >= drops && grew.some((each) => each.netns === String(netns[trial.where])),

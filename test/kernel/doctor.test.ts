@@ -126,6 +126,10 @@ describe("doctor", () => {
     expect(new Set(told.map(({ type }) => type))).toEqual(new Set(["check"]));
     const kinds = new Set(told.map(({ data }) => data.kind));
     expect(kinds.size).toBeGreaterThanOrEqual(8);
+    for (const { data: { kind, findings } } of told) {
+      const uncounted = ["NETFILTER_DROP", "QDISC_DROP"].includes(kind);
+      expect([kind, findings.counters.verdict]).toEqual([kind, uncounted ? "none" : "right"]);
+    }
     const filtered = told.find(({ data }) => data.kind === "SOCKET_FILTER" && data.family === 6);
     expect(filtered.data).toMatchObject({ verdict: "right", sent: 1000 });
     // Two processes, so that the owner isn't told for the one that was on the CPU.
