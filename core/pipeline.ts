@@ -168,6 +168,13 @@ function sayLosses(
     say("unreadable", `${tick.unreadable} lines of the source could not be read`);
   }
   if (tick.lost > 0) say("lost", `${tick.lost} drops were not counted: numbers are "at least"`);
+  if ((tick.retransmits?.size ?? 0) >= maxKeys) {
+    say(
+      "retransmits",
+      `TCP sent again on more than ${maxKeys} flows in a tick: of some drops that isn't known ` +
+        `(--max-keys raises the limit)`,
+    );
+  }
   tick.maps.forEach(({ other }, id) => {
     if (other === 0) return;
     const by = plan.maps[id]!.by.join(", ");

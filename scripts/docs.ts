@@ -133,6 +133,8 @@ function kindOf(name: FieldName): string {
       return "function";
     case "stack":
       return "stack";
+    case "later":
+      return "name";
     case "lookup":
       return fieldOf(name).max === undefined ? "text" : "number";
   }
@@ -141,7 +143,7 @@ function kindOf(name: FieldName): string {
 function canBeEmpty(name: FieldName): boolean {
   const { kind, unknown, bytes } = fieldOf(name);
   return unknown !== undefined || bytes !== undefined || kind === "site" ||
-    kind === "lookup";
+    kind === "lookup" || kind === "later";
 }
 
 function isZeroWhenEmpty(name: FieldName): boolean {
@@ -152,6 +154,7 @@ function isZeroWhenEmpty(name: FieldName): boolean {
 const withoutBtf: KernelFacts = {
   release: "",
   args: new Set(["skbaddr", "location", "rx_sk", "protocol", "reason"]),
+  retransmitArgs: new Set(["skaddr"]),
   btf: false,
   members: new Map(),
 };

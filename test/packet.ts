@@ -82,7 +82,10 @@ export function randomPacket(random: Random): Packet {
     else if (kind === "number") slots[field] = [BigInt(random.pick(numbers[field]!))];
     else if (kind === "site") slots[field] = [random.pick([...sites.keys(), -9_999_999n])];
     else if (kind === "stack") slots[field] = [];
-    else if (kind === "lookup") slots[field] = slots[fieldOf(field).lookedUpBy!]!;
+    else if (kind === "later") {
+      const flow = (["saddr", "daddr", "sport", "dport"] as const).flatMap((each) => slots[each]!);
+      slots[field] = [...flow, BigInt(random.pick([0, 1, 0xffff_ffff]))];
+    } else if (kind === "lookup") slots[field] = slots[fieldOf(field).lookedUpBy!]!;
     else if (bytes === "address") slots[field] = address(random.pick(addresses));
     else slots[field] = nameWords(random.pick(field === "dev" ? deviceNames : taskNames), random);
   }
@@ -103,6 +106,7 @@ function values(field: FieldName): readonly (string | number)[] {
   if (field === "class") return ["fault", "policy", "teardown", "normal", "unknown"];
   if (kind === "site") return [...sites.values(), "nowhere_at_all"];
   if (kind === "lookup") return lookedUp[field]!;
+  if (kind === "later") return fieldOf(field).choices!;
   if (bytes === "address") {
     return [
       ...addresses,

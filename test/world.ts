@@ -86,6 +86,7 @@ export function planOf(
 export const kernel: KernelFacts = {
   release: "6.18.0",
   args: new Set(["skbaddr", "location", "rx_sk", "protocol", "reason"]),
+  retransmitArgs: new Set(["skbaddr", "skaddr", "err"]),
   btf: true,
   members: new Map(readMembers.map((name, i) => [name, { offset: 16 * i, size: 8 }])),
 };
@@ -94,6 +95,7 @@ export const kernel: KernelFacts = {
 export const olderKernel: KernelFacts = {
   release: "6.1.0",
   args: new Set(["skbaddr", "location", "protocol", "reason"]),
+  retransmitArgs: new Set(["skbaddr", "skaddr"]),
   btf: true,
   members: new Map([...kernel.members].filter(([name]) => name !== "sock.sk_ino")),
 };

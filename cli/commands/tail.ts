@@ -1,6 +1,6 @@
 // Drops one by one, while they are few; at a flood a sample of them, and how many there really are.
 import type { Drop } from "../../core/drop/field.ts";
-import { fieldNames } from "../../core/drop/field.ts";
+import { fieldNames, fieldOf } from "../../core/drop/field.ts";
 import { exitCode, jsonLine, printable, unknownReason } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import { makePlan } from "../../core/plan/plan.ts";
@@ -100,7 +100,9 @@ export const tailCommand: Command = {
 };
 
 function wanted(field: (typeof fieldNames)[number], facts: SourceFacts): boolean {
-  return field !== "subsystem" && facts.unavailable(field) === undefined;
+  // What happens after a drop isn't known when it is shown.
+  return field !== "subsystem" && fieldOf(field).kind !== "later" &&
+    facts.unavailable(field) === undefined;
 }
 
 function matching(predicate: Predicate, reasons: ReadonlyMap<number, number>): number {

@@ -56,8 +56,10 @@ export interface Cgroup {
  * - `stack`: the kernel's stack; it can be a key, not a condition
  * - `lookup`: what the kernel's key stands for outside of it (an inode: a process). The kernel counts
  *   by the key, conditions are tested on what is found
+ * - `later`: what happens after the drop. The kernel counts by what it takes to find out, and a drop
+ *   is counted when it is known
  */
-export type FieldKind = "reason" | "number" | "bytes" | "site" | "stack" | "lookup";
+export type FieldKind = "reason" | "number" | "bytes" | "site" | "stack" | "lookup" | "later";
 
 /** One entry of the catalogue. `Value` is what a rule compares it with. */
 export interface Field<Value extends string | number> {
@@ -82,6 +84,8 @@ export interface Field<Value extends string | number> {
   readonly sums?: boolean;
   /** The field by whose value it is looked up, where kind is `lookup`. */
   readonly lookedUpBy?: "ownerInode" | "cgroupId";
+  /** All values that it can have, where kind is `later`. */
+  readonly choices?: readonly string[];
   /** Never read: it only carries the type. */
   readonly value?: Value;
 }
@@ -258,6 +262,17 @@ export const fields = {
     unknown: 256,
     label: (slots) => (one(slots) === 256 ? "" : flagText(one(slots))),
   } as Field<string>,
+  retransmitted: {
+    doc:
+      "whether TCP sent again on the packet's flow within 3 s: yes, no; \"\" for what isn't TCP. " +
+      "Counted when it is known. Only a sender on this machine is seen",
+    kind: "later",
+    slots: ["$saddr_hi", "$saddr_lo", "$daddr_hi", "$daddr_lo", "$sport", "$dport", "$retransmits"],
+    uses: ["retransmits"],
+    choices: ["yes", "no"],
+    // How often it was sent again in the tick, before the drop: what follows the drop makes it more.
+    label: (slots) => one(slots.slice(6)) === u32 ? "" : String(one(slots.slice(6))),
+  } as Field<"yes" | "no">,
   len: {
     doc:
       "bytes in the packet (skb->len): from the header that was being handled on; a GSO skb is one",

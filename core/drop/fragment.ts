@@ -22,6 +22,8 @@ export interface KernelFacts {
   readonly release: string;
   /** The fields of tracepoint:skb:kfree_skb. */
   readonly args: ReadonlySet<string>;
+  /** Those of tracepoint:tcp:tcp_retransmit_skb; empty where there is none. */
+  readonly retransmitArgs: ReadonlySet<string>;
   /** Whether the kernel's types are known (/sys/kernel/btf/vmlinux). */
   readonly btf: boolean;
   /** The members that fragments read, as far as this kernel has them. */
@@ -40,6 +42,7 @@ export type FragmentName =
   | "l4"
   | "ports"
   | "tcpFlags"
+  | "retransmits"
   | "len"
   | "device"
   | "devName"
@@ -71,6 +74,22 @@ const isPointer = (variable: string): string => `(int64)${variable} < 0`;
 
 // A read is a call of a helper, and costs 2 ms where bpftrace compiles it: headers are read by words
 // and taken apart by shifts. Words are little-endian: byte N of a header is bits 8N to 8N + 7.
+
+/** A TCP flow in a key: as the packet has it, from its sender's side. */
+const flowKey = "$saddr_hi, $saddr_lo, $daddr_hi, $daddr_lo, $sport, $dport";
+
+const retransmitReads: readonly MemberName[] = [
+  "sock.__sk_common.skc_family",
+  "sock.__sk_common.skc_rcv_saddr",
+  "sock.__sk_common.skc_daddr",
+  "sock.__sk_common.skc_num",
+  "sock.__sk_common.skc_dport",
+];
+/** A kernel without IPv6 hasn't got them. */
+const retransmitMayRead: readonly MemberName[] = [
+  "sock.__sk_common.skc_v6_rcv_saddr",
+  "sock.__sk_common.skc_v6_daddr",
+];
 
 /** IPv6: hop-by-hop 0, routing 43, fragment 44, destination options 60. */
 const extensionHeader = `
@@ -191,6 +210,16 @@ if ($next == 6) {
   if ($th != 0 && $th + 14 <= $tail) { $tcp_flags = (uint64)*(uint8 *)($head + $th + 13); }
 }`,
   },
+  // How often the flow was sent again in this tick so far: the second probe counts it, see below.
+  retransmits: {
+    after: ["addresses", "ports"],
+    code: () => `
+$retransmits = (uint64)0xffffffff;
+if ($next == 6 && $sport != 65536) {
+  if ($e == 1) { $retransmits = (uint64)@f1[${flowKey}]; }
+  else { $retransmits = (uint64)@f0[${flowKey}]; }
+}`,
+  },
   len: {
     after: ["skb"],
     reads: ["sk_buff.len"],
@@ -284,9 +313,51 @@ if ($sk != 0) {
 /** All members that fragments read, for whoever looks them up. */
 export const readMembers: readonly MemberName[] = [
   ...new Set(
-    Object.values(fragments).flatMap(({ reads = [], mayRead = [] }) => [...reads, ...mayRead]),
+    Object.values(fragments).flatMap(({ reads = [], mayRead = [] }) => [...reads, ...mayRead])
+      .concat(retransmitReads, retransmitMayRead),
   ),
 ];
+
+/**
+ * The body of tracepoint:tcp:tcp_retransmit_skb: counts by flow what TCP sent again. One that didn't
+ * get out (`err`, since Linux 6.17) isn't counted: before, the kernel didn't report it. No two CPUs
+ * do this for one flow at a time, since the socket is locked: `+ 1` is exact.
+ */
+export function retransmitCode(kernel: KernelFacts): string {
+  const read = reader(kernel);
+  const v6 = retransmitMayRead.every((member) => kernel.members.has(member));
+  const word = (member: MemberName, part: number): string =>
+    `*(int64 *)($sk + ${memberOf(member, kernel).offset + part})`;
+  const ifV6 = v6
+    ? `
+else { if ($family == 10) {
+  $saddr_hi = ${word("sock.__sk_common.skc_v6_rcv_saddr", 0)};
+  $saddr_lo = ${word("sock.__sk_common.skc_v6_rcv_saddr", 8)};
+  $daddr_hi = ${word("sock.__sk_common.skc_v6_daddr", 0)};
+  $daddr_lo = ${word("sock.__sk_common.skc_v6_daddr", 8)};
+} }`
+    : "";
+  const own = (member: MemberName): string =>
+    `(int64)(((uint64)${read(member, "$sk")} << 32) | 0xffff0000)`;
+  return `
+$sk = (uint64)args->skaddr;
+${kernel.retransmitArgs.has("err") ? "$err = (int64)args->err;" : "$err = (int64)0;"}
+$e = @e & 1;
+$saddr_hi = (int64)0; $saddr_lo = (int64)0;
+$daddr_hi = (int64)0; $daddr_lo = (int64)0;
+$family = ${read("sock.__sk_common.skc_family", "$sk")};
+if ($family == 2) {
+  $saddr_lo = ${own("sock.__sk_common.skc_rcv_saddr")};
+  $daddr_lo = ${own("sock.__sk_common.skc_daddr")};
+}${ifV6}
+$sport = ${read("sock.__sk_common.skc_num", "$sk")};
+$port = ${read("sock.__sk_common.skc_dport", "$sk")};
+$dport = (($port & 0xff) << 8) | ($port >> 8);
+if ($err == 0) {
+  if ($e == 1) { @f1[${flowKey}] = @f1[${flowKey}] + 1; }
+  else { @f0[${flowKey}] = @f0[${flowKey}] + 1; }
+}`;
+}
 
 function memberOf(name: MemberName, kernel: KernelFacts): Member {
   const member = kernel.members.get(name);
@@ -302,12 +373,15 @@ function words(name: MemberName, at: string, hi: string, lo: string, kernel: Ker
 
 /** The statements of a fragment on a kernel. */
 export function fragmentCode(name: FragmentName, kernel: KernelFacts): string {
-  const read: Read = (member, at) => {
+  return fragments[name].code(reader(kernel), kernel);
+}
+
+function reader(kernel: KernelFacts): Read {
+  return (member, at) => {
     const { offset, size } = memberOf(member, kernel);
     // Adding 0 makes it 64 bits wide, as a cast would; but bpftrace 0.17 takes 2 ms for each cast.
     return `*(uint${8 * size} *)(${at} + ${offset})${size === 8 ? "" : " + 0"}`;
   };
-  return fragments[name].code(read, kernel);
 }
 
 /** The fragments that `wanted` need, each after those it reads. */
@@ -329,6 +403,9 @@ export function unavailable(name: FragmentName, kernel: KernelFacts): string | u
     if (reads.length > 0 && !kernel.btf) {
       return "the kernel has no BTF (/sys/kernel/btf/vmlinux), so only reason, subsystem, class, " +
         "site, stack, protocol, cpu and pid can be read";
+    }
+    if (each === "retransmits" && !kernel.retransmitArgs.has("skaddr")) {
+      return "the kernel has no tracepoint tcp:tcp_retransmit_skb";
     }
     const missing = reads.find((member) => !kernel.members.has(member));
     // A newer way to the same serves as well.

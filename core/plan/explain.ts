@@ -58,6 +58,12 @@ export function explainRules(
             shareText(rule, sharers.get(map.id) ?? []),
         );
         const found = map.by.filter((field) => fieldOf(field).kind === "lookup");
+        if (keyFields(map).some((field) => fieldOf(field).kind === "later")) {
+          lines.push(
+            "kernel: counts by flow what TCP sends again, in a second probe; a drop is counted when " +
+              "its flow is sent on again, or when 3 s have passed",
+          );
+        }
         if (found.length > 0) {
           lines.push(
             `TypeScript: looks up ${found.join(" and ")} of each key, in /proc and cgroups`,
@@ -66,7 +72,7 @@ export function explainRules(
         if (fields.includes("stack")) lines.push("kernel: walks the stack: some 3 µs a drop");
         if (later.length > 0) {
           const tests = later.flatMap((test) => showTest(test, world) ?? []).join(" and ");
-          const why = later.every(({ field }) => fieldOf(field).kind === "lookup")
+          const why = later.every(({ field }) => ["lookup", "later"].includes(fieldOf(field).kind))
             ? "the kernel doesn't know it"
             : "the kernel's decision would have too many cases";
           lines.push(`TypeScript: tests ${tests} on each key, because ${why}`);
@@ -98,9 +104,11 @@ export function explainRules(
   };
 }
 
-/** The fields that the kernel itself counts by: of what is looked up, what it is looked up with. */
+/** The fields that the kernel itself counts by: of what is known outside of it, what it is known by. */
 function keptBy(fields: readonly FieldName[]): string[] {
-  const names = fields.map((field) => fieldOf(field).lookedUpBy ?? field);
+  const names = fields.map((field) =>
+    fieldOf(field).kind === "later" ? "flow" : fieldOf(field).lookedUpBy ?? field
+  );
   return [...new Set(names)];
 }
 

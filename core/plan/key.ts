@@ -26,19 +26,20 @@ const maxRemembered = 200_000;
 /**
  * Makes the reader of a map's keys: from the comma-separated integers that bpftrace prints (a stack
  * is text, and comes last) to labels. It returns undefined for what isn't such a key. Where `walked`,
- * the key ends in a stack that isn't among the map's fields and tells the site.
+ * the key ends in a stack that isn't among the map's fields and tells the site. `later` is the label of
+ * a field of that kind.
  */
 export function keyReader(
   plan: Plan,
   map: KeyMap,
   names: Names,
   walked = false,
-): (raw: string) => SeriesKey | undefined {
+): (raw: string, later?: string) => SeriesKey | undefined {
   const fields = [...keyFields(map), ...(walked ? ["stack" as const] : [])];
   const remembered = new Map<string, SeriesKey>();
   const split = new Map<string, { chosen: number; values: KeyPart[] }>();
   // What a key is looked up as changes: only how it is written stays.
-  const lookedUp = fields.some((field) => fieldOf(field).kind === "lookup");
+  const lookedUp = fields.some((field) => ["lookup", "later"].includes(fieldOf(field).kind));
   const rests = new Map(
     plan.counts.map((_, index) => {
       const place = plan.places[index]!;
@@ -46,7 +47,7 @@ export function keyReader(
     }),
   );
   const withClass = hasClass(map);
-  return (raw) => {
+  return (raw, later) => {
     const known = remembered.get(raw);
     if (known !== undefined) return known;
     const parts = split.get(raw) ?? splitKey(raw, fields, withClass);
@@ -55,7 +56,9 @@ export function keyReader(
     if (served === undefined) return undefined;
     const byField = new Map<FieldName, { label: string; slots: readonly bigint[] }>();
     for (const { field, slots, stack } of parts.values) {
-      const label = stack ?? fieldOf(field).label(slots, names);
+      const { kind, label: labelOf } = fieldOf(field);
+      const label = stack ??
+        (kind === "later" && later !== undefined ? later : labelOf(slots, names));
       byField.set(field, { label, slots });
     }
     const stack = walked ? byField.get("stack")?.label : undefined;
@@ -79,6 +82,58 @@ export function keyReader(
     if (lookedUp) split.set(raw, parts);
     else remembered.set(raw, key);
     return key;
+  };
+}
+
+/** The flow of a drop, or of what was sent again: equal for equal ones. */
+export function flowText(saddr: string, sport: string, daddr: string, dport: string): string {
+  return `${saddr} ${sport} ${daddr} ${dport}`;
+}
+
+const flowFields = ["saddr", "daddr", "sport", "dport"] as const;
+
+function flowOf(slots: ReadonlyMap<FieldName, readonly bigint[]>, names: Names): string {
+  const label = (field: FieldName): string => fieldOf(field).label(slots.get(field)!, names);
+  return flowText(label("saddr"), label("sport"), label("daddr"), label("dport"));
+}
+
+/** Reads the key of what TCP sent again; undefined for what isn't one. */
+export function readFlow(raw: string, names: Names): string | undefined {
+  const parts = splitKey(raw, flowFields, false);
+  return parts && flowOf(new Map(parts.values.map(({ field, slots }) => [field, slots])), names);
+}
+
+/** What a key says of its flow, where it has to be known later whether it was sent on again. */
+export interface KeyFlow {
+  readonly flow: string;
+  /** How often it was sent again in the same tick, before the drop. */
+  readonly before: number;
+}
+
+/** Makes the reader of the flows in a map's keys; it returns undefined for a key that isn't TCP's. */
+export function keyFlowReader(
+  map: KeyMap,
+  names: Names,
+  walked = false,
+): ((raw: string) => KeyFlow | undefined) | undefined {
+  const fields = [...keyFields(map), ...(walked ? ["stack" as const] : [])];
+  if (!fields.includes("retransmitted")) return undefined;
+  return (raw) => {
+    const part = splitKey(raw, fields, hasClass(map))?.values
+      .find(({ field }) => field === "retransmitted");
+    const before = part && fieldOf("retransmitted").label(part.slots, names);
+    if (!before) return undefined;
+    const { slots } = part;
+    const flow = flowOf(
+      new Map<FieldName, readonly bigint[]>([
+        ["saddr", slots.slice(0, 2)],
+        ["daddr", slots.slice(2, 4)],
+        ["sport", slots.slice(4, 5)],
+        ["dport", slots.slice(5, 6)],
+      ]),
+      names,
+    );
+    return { flow, before: Number(before) };
   };
 }
 

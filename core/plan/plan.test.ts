@@ -278,6 +278,20 @@ describe("rules that count by the same fields", () => {
     expect(hasClass(plan.maps[0]!)).toBe(false);
   });
 
+  test("but share none with those that wait for what happens later: nobody is held up by others", () => {
+    const plan = planOf(
+      { by: ["dport"] },
+      { by: ["dport"], where: { retransmitted: "yes" } },
+      { by: ["dport", "retransmitted"] },
+      { by: ["dport"], where: { retransmitted: "no" } },
+    );
+    expect(plan.maps.map(({ by, raw }) => [by, raw])).toEqual([
+      [["dport"], []],
+      [["dport"], ["retransmitted"]],
+      [["dport", "retransmitted"], []],
+    ]);
+  });
+
   test("share a map with those that want a sum", () => {
     const plan = planOf({ where: { dport: 53 }, by: ["dev"] }, { by: ["dev"], sum: "len" });
     expect(plan.maps).toHaveLength(1);

@@ -156,7 +156,9 @@ export function makePlan(
     }
     const by = fieldNames.filter((name) => count.by.includes(name));
     // Stack keys cost much more, and are kept apart by that; sums of other fields need their own map.
-    const shared = by.join();
+    // What is known later is counted later: that must not hold up those who don't ask.
+    const waits = [...by, ...rest.map(({ field }) => field)].some(isLater);
+    const shared = `${by.join()}${waits ? " later" : ""}`;
     let map = placeOf.get(shared);
     if (map === undefined) {
       map = building.push({ by, sum: count.sum, counts: [] }) - 1;
@@ -220,7 +222,7 @@ function buildMap(
 ): { map: KeyMap; decisions: Map<string, Decision> } {
   const rest = building.counts.flatMap((index) => split[index]!.rest.map(({ field }) => field));
   // What a key is looked up as is known outside of the kernel only.
-  const outside = rest.filter((field) => style === "keys" || fieldOf(field).kind === "lookup");
+  const outside = rest.filter((field) => style === "keys" || isOutside(field));
   const raw: FieldName[] = [...new Set(outside)];
   for (;;) {
     const tested = building.counts.flatMap((index) => split[index]!.rest)
@@ -251,6 +253,14 @@ function buildMap(
     }
     raw.push(mostTested(tested));
   }
+}
+
+function isOutside(field: FieldName): boolean {
+  return fieldOf(field).kind === "lookup" || isLater(field);
+}
+
+function isLater(field: FieldName): boolean {
+  return fieldOf(field).kind === "later";
 }
 
 /** The field with the most conditions: in the key it saves most leaves. */

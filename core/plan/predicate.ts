@@ -87,6 +87,8 @@ function readTest(field: FieldName, value: unknown, world: ReasonWorld): Test | 
       return readBytesTest(field, value);
     case "site":
       return readSiteTest(field, value, world);
+    case "later":
+      return readNamesTest(field, value);
     case "lookup":
       return fieldOf(field).max === undefined
         ? readNamesTest(field, value)
@@ -348,6 +350,16 @@ function readNamesTest(field: FieldName, value: unknown): Test | Mistake {
   const names = list?.values.filter((name) => typeof name === "string");
   if (list === undefined || names?.length !== list.values.length) {
     return mistake(field, value, "expected a name, a list of names, or { not: … }");
+  }
+  const { choices } = fieldOf(field);
+  const stranger = names.find((name) => choices?.includes(name) === false && name !== "");
+  if (choices !== undefined && stranger !== undefined) {
+    return mistake(
+      field,
+      stranger,
+      `expected one of ${choices.join(", ")}`,
+      nearest(stranger, choices),
+    );
   }
   const long = names.find((name) => name.length > longestName);
   if (long !== undefined) {

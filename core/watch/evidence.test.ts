@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { ruleOf } from "../../test/rule.ts";
 import { facts, world } from "../../test/world.ts";
 import type { Drop } from "../drop/field.ts";
-import { readKept } from "../plan/key.ts";
+import { flowText, readKept } from "../plan/key.ts";
 import { evidenceFor, evidenceLog, sourceLink } from "./evidence.ts";
 import type { Tick } from "./tick.ts";
 import { countsOf } from "./watch.ts";
@@ -64,6 +64,25 @@ describe("the evidence of an alert", () => {
       stacks: [{ stack: stack.split(";").reverse(), drops: 12 }],
       reasons: [{ reason: "SOCKET_FILTER", class: "policy", drops: 12 }],
     });
+  });
+
+  test("says after how many of its TCP drops TCP sent again, within the window and not before them", () => {
+    const tcp = (sport: string, before: string): Drop =>
+      drop({ l4: "TCP", sport, retransmitted: before });
+    const kept = log();
+    const flow = (sport: string): string => flowText("192.0.2.1", sport, "192.0.2.9", "53");
+    // Of 1 it is the drop that came second, 2 is sent again in the next tick, 3 never.
+    kept.add({
+      ...tick(1000, [[tcp("1", "0"), 5], [tcp("1", "1"), 7]]),
+      retransmits: new Map([[flow("1"), 1]]),
+    });
+    kept.add(
+      tick(2000, [[tcp("2", "0"), 11], [tcp("3", "0"), 13], [drop({ retransmitted: "" }), 17]]),
+    );
+    kept.add({ ...tick(3000, []), retransmits: new Map([[flow("2"), 1], ["other flow", 9]]) });
+    const { tcp: told, flows } = kept.of(rule, { dport: "53" }, 3000)!;
+    expect(flows[0]).toMatchObject({ daddr: "192.0.2.9" });
+    expect(told).toEqual({ kept: 36, retransmitted: 16 });
   });
 
   test("is of drops that meet its condition and have its labels, within its window", () => {
@@ -131,6 +150,7 @@ describe("what is kept for rules", () => {
       "daddr",
       "sport",
       "dport",
+      "retransmitted",
       "len",
       "netns",
       "mark",

@@ -3,6 +3,7 @@
 import { fieldNames } from "../drop/field.ts";
 import type { Drop, FieldName } from "../drop/field.ts";
 import { classOfReason, knowledgeOf } from "../drop/reason.ts";
+import { flowText } from "../plan/key.ts";
 import { dropMatcher } from "../plan/label.ts";
 import type { Count, EvidencePlan } from "../plan/plan.ts";
 import type { ReasonWorld } from "../plan/predicate.ts";
@@ -59,6 +60,8 @@ export interface AlertEvidence {
     readonly means: string;
     readonly drops: number;
   }[];
+  /** Of the drops of TCP that were kept: how many, and after how many TCP sent on the same flow again. */
+  readonly tcp: { readonly kept: number; readonly retransmitted: number };
   /** The kernel's own counters of the same reasons, over the window. */
   readonly counters: readonly CrossCheck[];
 }
@@ -81,6 +84,7 @@ const always: readonly FieldName[] = [
   "daddr",
   "sport",
   "dport",
+  "retransmitted",
   "dev",
   "netns",
   "ownerInode",
@@ -116,6 +120,26 @@ export function evidenceFor(
 interface Kept {
   readonly at: number;
   readonly drops: NonNullable<Tick["evidence"]>;
+  readonly retransmits: NonNullable<Tick["retransmits"]>;
+}
+
+type KeptDrops = readonly (NonNullable<Tick["evidence"]>[number])[];
+
+/** The drops of ticks, each with whether a later moment knows of a retransmit of its flow. */
+function resolveLater(log: readonly Kept[]): KeptDrops {
+  const since = new Set<string>();
+  const resolved: KeptDrops[] = [];
+  for (const { drops, retransmits } of [...log].reverse()) {
+    resolved.push(drops.map((kept) => {
+      const { saddr = "", sport = "", daddr = "", dport = "", retransmitted: before } = kept.drop;
+      if (before === undefined || before === "") return kept;
+      const flow = flowText(saddr, sport, daddr, dport);
+      const followed = since.has(flow) || (retransmits.get(flow) ?? 0) > Number(before);
+      return { ...kept, drop: { ...kept.drop, retransmitted: followed ? "yes" : "no" } };
+    }));
+    for (const flow of retransmits.keys()) since.add(flow);
+  }
+  return resolved.reverse().flat();
 }
 
 /** Keeps the evidence of ticks; `release` is the kernel's, for links to its source. */
@@ -133,17 +157,19 @@ export function evidenceLog(
     add(tick) {
       counters.add(tick);
       const drops = tick.evidence ?? [];
-      if (drops.length > 0) log.push({ at: tick.at, drops });
-      size += drops.length;
+      const retransmits = tick.retransmits ?? new Map<string, number>();
+      if (drops.length + retransmits.size > 0) log.push({ at: tick.at, drops, retransmits });
+      size += drops.length + retransmits.size;
       while (log.length > 0 && (size > mostKept || log[0]!.at <= tick.at - longest)) {
-        size -= log.shift()!.drops.length;
+        const gone = log.shift()!;
+        size -= gone.drops.length + gone.retransmits.size;
       }
     },
     of(rule, labels, at) {
       const [{ count, window }] = leavesOf(rule.condition.value);
       let fits = matchers.get(rule);
       if (fits === undefined) matchers.set(rule, fits = dropMatcher(count.predicate, world));
-      const mine = log.filter((kept) => kept.at > at - window).flatMap(({ drops }) => drops)
+      const mine = resolveLater(log.filter((kept) => kept.at > at - window))
         .filter(({ drop }) => rule.by.every((field) => (drop[field] ?? "") === labels[field]))
         .filter(({ drop }) => fits(drop));
       if (mine.length === 0) return undefined;
@@ -155,7 +181,7 @@ export function evidenceLog(
 }
 
 function summarize(
-  mine: NonNullable<Tick["evidence"]>,
+  mine: KeptDrops,
   world: ReasonWorld,
   release: string,
 ): Omit<AlertEvidence, "counters"> {
@@ -208,6 +234,7 @@ function summarize(
       world,
     ),
     stacks: top(({ drop }) => ({ stack: of(drop, "stack").split(";").reverse() }), most.stacks),
+    tcp: tcpOf(mine),
     reasons: top(({ drop }) => ({ reason: of(drop, "reason") }), most.reasons).map(
       ({ reason, drops }) => ({
         reason,
@@ -216,6 +243,15 @@ function summarize(
         drops,
       }),
     ),
+  };
+}
+
+function tcpOf(mine: KeptDrops): AlertEvidence["tcp"] {
+  const sum = (fits: (drop: Drop) => boolean): number =>
+    mine.reduce((all, { drop, n }) => fits(drop) ? all + n : all, 0);
+  return {
+    kept: sum(({ retransmitted = "" }) => retransmitted !== ""),
+    retransmitted: sum(({ retransmitted }) => retransmitted === "yes"),
   };
 }
 

@@ -39,6 +39,8 @@ export interface Tick {
   readonly samples: readonly Drop[];
   /** Drops that were kept whole, and how often each was. */
   readonly evidence?: readonly (KeptDrop & { readonly n: number })[] | undefined;
+  /** How often TCP sent again, by flow (flowText in plan/key.ts). */
+  readonly retransmits?: ReadonlyMap<string, number> | undefined;
   /** The kernel's own counters, where they were read at this tick. */
   readonly counters?: CounterReading | undefined;
   /** Lines of the source that couldn't be read. */

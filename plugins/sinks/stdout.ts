@@ -41,8 +41,17 @@ export const stdout: SinkKind = {
 
 /** Where in the kernel, and which packets: what whoever is on call looks at first. */
 function showEvidence(evidence: Evidence): string[] {
-  const { site, at, source = "", kept, flows = [], owners = [], listeners = [], counters = [] } =
-    evidence;
+  const {
+    site,
+    at,
+    source = "",
+    kept,
+    flows = [],
+    owners = [],
+    listeners = [],
+    counters = [],
+    tcp,
+  } = evidence;
   if (kept === undefined) return [];
   const end = (address: string, port: string): string =>
     `${address.includes(":") ? `[${address}]` : address}${port === "" ? "" : `:${port}`}`;
@@ -61,6 +70,11 @@ function showEvidence(evidence: Evidence): string[] {
     const at = lastSeen.slice(11, 19);
     lines.push(
       `${l4} port ${port} was ${listener.owner || "somebody"}'s (process ${pid}) until ${at}`,
+    );
+  }
+  if (tcp !== undefined && tcp.kept > 0) {
+    lines.push(
+      `TCP sent again on the flow after ${tcp.retransmitted} of ${tcp.kept} drops that were kept`,
     );
   }
   for (const each of counters) lines.push(showCounters(each));

@@ -38,12 +38,16 @@ const moduleEnums: Readonly<Record<string, readonly string[]>> = {
  * @throws DropwatchError NO_TRACEPOINT, or NO_REASON_FIELD before Linux 5.17.
  */
 export async function readKernel(): Promise<Kernel> {
-  const [format, btf] = await Promise.all([readFormat(), readBtf("vmlinux")]);
+  const [format, retransmitFormat, btf] = await Promise.all([
+    readFormat("skb/kfree_skb"),
+    readFormat("tcp/tcp_retransmit_skb"),
+    readBtf("vmlinux"),
+  ]);
   const reasons = new Map<number, string>();
   const subsystems = new Map<number, string>();
   let args = new Set(["skbaddr", "location", "protocol", "reason"]);
   if (format !== undefined) {
-    args = new Set([...format.matchAll(/field:[^;]*?(\w+);/g)].map((match) => match[1]!));
+    args = argsOf(format);
     for (const [id, name] of symbols(format)) reasons.set(id, name);
   }
   if (btf !== undefined) {
@@ -62,6 +66,7 @@ export async function readKernel(): Promise<Kernel> {
   return {
     release: release(),
     args,
+    retransmitArgs: argsOf(retransmitFormat),
     btf: btf !== undefined,
     members: btf === undefined ? new Map() : findMembers(btf, readMembers),
     reasons,
@@ -90,11 +95,17 @@ async function hidesAddresses(): Promise<boolean> {
   }
 }
 
-/** The tracepoint's format file; undefined where it can't be read (only root can). */
-async function readFormat(): Promise<string | undefined> {
+/** The names of a tracepoint's fields, from its format file. */
+function argsOf(format: string | undefined): Set<string> {
+  const fields = [...(format ?? "").matchAll(/field:[^;]*?(\w+)(?:\[\d+\])?;/g)];
+  return new Set(fields.map((match) => match[1]!));
+}
+
+/** A tracepoint's format file; undefined where there is none, or only root may read it. */
+async function readFormat(tracepoint: string): Promise<string | undefined> {
   for (const folder of tracefs) {
     try {
-      return await readFile(`${folder}/events/skb/kfree_skb/format`, "utf8");
+      return await readFile(`${folder}/events/${tracepoint}/format`, "utf8");
     } catch {
       // Not mounted here, or not for us: the next place, then BTF.
     }

@@ -6,7 +6,14 @@
 import type { CounterReading } from "../../../core/drop/counter.ts";
 import { fieldOf } from "../../../core/drop/field.ts";
 import type { Drop, Names } from "../../../core/drop/field.ts";
-import { foldStack, keyReader, readKept, siteOfStack } from "../../../core/plan/key.ts";
+import {
+  foldStack,
+  keyFlowReader,
+  keyReader,
+  readFlow,
+  readKept,
+  siteOfStack,
+} from "../../../core/plan/key.ts";
 import { plumbing } from "../../../core/drop/site.ts";
 import type { SeriesKey } from "../../../core/plan/key.ts";
 import { keySlots } from "../../../core/plan/plan.ts";
@@ -14,6 +21,7 @@ import type { KeyMap, Plan } from "../../../core/plan/plan.ts";
 import { inRanges } from "../../../core/plan/predicate.ts";
 import type { Counted, MapCounts, Tick } from "../../../core/watch/tick.ts";
 import { tally } from "../../../core/watch/tick.ts";
+import { LaterCounts } from "./later.ts";
 import { keyed } from "./program.ts";
 
 type Printed = ReadonlyMap<string, unknown>;
@@ -52,6 +60,9 @@ export function outputReader(options: OutputOptions): OutputReader {
   const { plan, names } = options;
   const readers = plan.maps.map((map) => keyReader(plan, map, names));
   const walkers = plan.maps.map((map) => keyReader(plan, map, names, true));
+  const flows = plan.maps.map((map) => keyFlowReader(map, names));
+  const walkedFlows = plan.maps.map((map) => keyFlowReader(map, names, true));
+  const later = plan.maps.map(() => new LaterCounts());
   const reasonTotals: [Map<number, number>, Map<number, number>] = [new Map(), new Map()];
   /** The last printed value of variables that only grow, by their name. */
   const grown = new Map<string, { n: number; sum: number }>();
@@ -104,17 +115,30 @@ export function outputReader(options: OutputOptions): OutputReader {
     return grownBy;
   };
 
+  /** What TCP sent again. */
+  const readFlows = (maps: Printed, copy: number): Map<string, number> => {
+    const sent = new Map<string, number>();
+    for (const [raw, n] of entriesOf(maps.get(`f${copy}`))) {
+      const flow = isCount(n) ? readFlow(raw, names) : undefined;
+      if (flow === undefined) unreadable++;
+      else sent.set(flow, n as number);
+    }
+    return sent;
+  };
+
   const readMap = (
     map: KeyMap,
     maps: Printed,
     copy: number,
     reasons: ReadonlyMap<number, number>,
-    last: boolean,
+    { last, now, sent }: { last: boolean; now: number; sent: ReadonlyMap<string, number> },
   ): MapCounts => {
     const name = `m${map.id}_${copy}`;
     const printed = maps.get(name);
     const found = new Map<string, { key: SeriesKey; n: number; sum: number }>();
-    const add = (raw: string, value: unknown, reader = readers[map.id]!): void => {
+    let counted = 0;
+    const add = (raw: string, value: unknown, walks = false): void => {
+      const reader = (walks ? walkers : readers)[map.id]!;
       const read = readValue(value);
       const key = read === undefined ? undefined : reader(raw);
       if (read === undefined || key === undefined) {
@@ -123,6 +147,15 @@ export function outputReader(options: OutputOptions): OutputReader {
       }
       const { n, sum } = keyed(map) ? read : growth(name, read.n, read.sum);
       if (n === 0) return;
+      counted += n;
+      const flow = (walks ? walkedFlows : flows)[map.id]?.(raw);
+      if (flow === undefined) put({ key, n, sum });
+      else {
+        const waiting = { n, sum, read: (label: string) => reader(raw, label) };
+        later[map.id]!.add(flow, waiting, sent, now).forEach(put);
+      }
+    };
+    const put = ({ key, n, sum }: Counted): void => {
       // The same labels can serve different counts: they are kept apart by what they serve.
       const id = `${key.counts.join()}\n${key.text}`;
       const before = found.get(id);
@@ -132,16 +165,19 @@ export function outputReader(options: OutputOptions): OutputReader {
         before.sum += sum;
       }
     };
+    // What came earlier, before what comes now: that doesn't wait for itself.
+    later[map.id]!.decide(sent, now).forEach(put);
     if (keyed(map)) { for (const [raw, value] of entriesOf(printed)) add(raw, value); }
     else if (printed !== undefined) add("", printed);
     const walked = maps.get(`w${map.id}_${copy}`);
-    for (const [raw, value] of entriesOf(walked)) add(raw, value, walkers[map.id]!);
+    for (const [raw, value] of entriesOf(walked)) add(raw, value, true);
+    // Nothing will be known of these any more.
+    if (last) later[map.id]!.decide(sent, Infinity).forEach(put);
     const entries: Counted[] = [...found.values()];
     const total = maps.get(`t${map.id}_${copy}`);
     const belong = map.conditional
       ? (isCount(total) ? growth(`t${map.id}_${copy}`, total).n : 0)
       : belonging(plan, map, reasons);
-    const counted = entries.reduce((all, entry) => all + entry.n, 0);
     const open = belong - counted - (ahead.get(name) ?? 0);
     const wasPrinted = printed !== undefined || walked !== undefined;
     // What only grows and wasn't printed is told by the next print.
@@ -176,8 +212,11 @@ export function outputReader(options: OutputOptions): OutputReader {
     } = {},
   ): void => {
     const reasons = readReasons(maps, copy);
-    const counts = plan.maps.map((map) => readMap(map, maps, copy, reasons, last));
     const at = nsecs === undefined ? options.now() : wallClock(nsecs);
+    const sent = readFlows(maps, copy);
+    const counts = plan.maps.map((map) =>
+      readMap(map, maps, copy, reasons, { last, now: at, sent })
+    );
     const seconds = nsecs !== undefined && lastNsecs !== undefined
       ? (nsecs - lastNsecs) / 1e9
       : (at - lastAt) / 1000;
@@ -204,6 +243,7 @@ export function outputReader(options: OutputOptions): OutputReader {
       maps: counts,
       samples,
       evidence,
+      ...(sent.size === 0 ? {} : { retransmits: sent }),
       counters,
       unreadable: unreadable + lostEvents,
     });

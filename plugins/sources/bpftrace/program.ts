@@ -9,7 +9,12 @@
 // Only integers are printed, so no name that a stranger chose is ever in the output.
 import { fieldOf } from "../../../core/drop/field.ts";
 import type { FieldName } from "../../../core/drop/field.ts";
-import { fragmentCode, fragments, withDependencies } from "../../../core/drop/fragment.ts";
+import {
+  fragmentCode,
+  fragments,
+  retransmitCode,
+  withDependencies,
+} from "../../../core/drop/fragment.ts";
 import type { FragmentName, KernelFacts } from "../../../core/drop/fragment.ts";
 import { plumbing } from "../../../core/drop/site.ts";
 import { hasClass, keyFields, keySlots } from "../../../core/plan/plan.ts";
@@ -71,6 +76,8 @@ export function writeProgram(plan: Plan, options: ProgramOptions): Program {
   }
   const { lines, order } = probe(plan, options, scalarOf);
   const text = [
+    // First: bpftrace 0.17 reads a map only below the line that gives it its type.
+    ...(countsRetransmits(plan) ? [...retransmits(options.kernel), ""] : []),
     ...lines,
     "",
     ...(plan.samples === undefined ? [] : [...sampler(plan.samples, options.kernel), ""]),
@@ -148,6 +155,16 @@ function fragmentsOf(plan: Plan): FragmentName[] {
     for (const { decision } of counted) decisionFields(decision, fields);
   }
   return withDependencies([...fields].flatMap((field) => fieldOf(field).uses));
+}
+
+/** Whether it is to be known what TCP sent again. */
+function countsRetransmits(plan: Plan): boolean {
+  return fragmentsOf(plan).includes("retransmits");
+}
+
+function retransmits(kernel: KernelFacts): Lines {
+  const lines = retransmitCode(kernel).split("\n").filter((line) => line.trim() !== "");
+  return ["tracepoint:tcp:tcp_retransmit_skb", "{", ...indent(lines), "}"];
 }
 
 /** The fragments that are run for each drop of a group, whatever its conditions decide. */
@@ -512,6 +529,7 @@ function ticker(
       ...(walksStack(map) ? [`print(@w${map.id}_${n});`, `clear(@w${map.id}_${n});`] : []),
     ]),
     ...(kept.length === 0 ? [] : [`print(@x${n});`, `clear(@x${n});`]),
+    ...(countsRetransmits(plan) ? [`print(@f${n});`, `clear(@f${n});`] : []),
   ];
   // Between ticks: a group that has its share is left alone until the next one.
   const close = kept.length === 0 ? [] : [
