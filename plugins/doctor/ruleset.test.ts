@@ -21,5 +21,8 @@ test("where packets can't be read it takes what it can tell", () => {
   const known = ["reason", "protocol"];
   const text = ruleText(trials, namespaces, (field) => known.includes(field));
   expect(lineOf(text, "NO_SOCKET")).toContain(`where({"reason":"NO_SOCKET","protocol":"IPv4"})`);
+  // Its threshold says that they are ours.
+  expect(lineOf(text, "NO_SOCKET")).toContain(".above(900)");
+  expect(lineOf(text, "TCP_LISTEN_OVERFLOW")).toContain(".above(90)");
   expect(text).not.toMatch(/netns|dport|owner/);
 });

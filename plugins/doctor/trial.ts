@@ -33,6 +33,8 @@ export interface Trial {
   readonly l4: "UDP" | "TCP";
   /** Where to: no other trial sends to it. */
   readonly port: number;
+  /** How many packets are sent: almost all of them are dropped. */
+  readonly packets: number;
   /** The namespace, and the device, where it is dropped. */
   readonly where: "a" | "b";
   /** Whose the packet's socket is; undefined where it has none. */
@@ -65,6 +67,7 @@ interface Kind {
   readonly where?: "a";
   readonly owner?: Trial["owner"];
   readonly tool?: Trial["tool"];
+  readonly packets?: number;
   readonly run: Run;
 }
 
@@ -140,7 +143,13 @@ const kinds: readonly Kind[] = [
         },
       ),
   },
-  { reason: "TCP_LISTEN_OVERFLOW", l4: "TCP", owner: "receiver", run: toFullQueue },
+  {
+    reason: "TCP_LISTEN_OVERFLOW",
+    l4: "TCP",
+    owner: "receiver",
+    packets: connections,
+    run: toFullQueue,
+  },
   {
     reason: "QDISC_DROP",
     tool: "tc",
@@ -192,6 +201,7 @@ function trialOf(kind: Kind, family: 4 | 6, port: number): Trial {
     family,
     l4: kind.l4 ?? "UDP",
     port,
+    packets: kind.packets ?? many,
     where: kind.where ?? "b",
     owner: kind.owner,
     tool: kind.tool,

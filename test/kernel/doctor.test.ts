@@ -53,6 +53,8 @@ function descendants(pid: number): Map<number, string> {
     }
   };
   walk(pid);
+  // Gone before its name was read.
+  for (const [each, name] of found) if (name === "") found.delete(each);
   return found;
 }
 
