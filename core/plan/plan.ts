@@ -81,12 +81,22 @@ export interface Sampling {
   readonly predicate: Predicate;
 }
 
-/** Drops that are kept whole, the first ones of each tick and group, to tell what alerts are made of. */
+/**
+ * Drops that are kept whole, to tell what alerts are made of: of each tick and group the first ones,
+ * and a few of each combination of labels among those that come a little later. So a flood of one
+ * doesn't leave the others without.
+ */
 export interface EvidencePlan {
   /** What is kept of a drop, beside its stack. */
   readonly fields: readonly FieldName[];
-  /** How many of a group in a tick. */
+  /** How many of a group in a tick, whatever their labels. */
   readonly perTick: number;
+  /** What rules tell drops apart by. */
+  readonly labels: readonly FieldName[];
+  /** How many with the same labels in a tick, beyond those. */
+  readonly perLabels: number;
+  /** Among how many of a group in a tick those are looked for. */
+  readonly lookedAt: number;
   /** The counts whose drops are kept, by their index. */
   readonly counts: readonly number[];
 }

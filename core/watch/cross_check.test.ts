@@ -48,6 +48,7 @@ describe("the cross-check", () => {
       agrees: true,
       seconds: 2,
       names: ["TcpInCsumErrors"],
+      less: [],
       grew: [
         { netns: "1", name: "TcpInCsumErrors", by: 200 },
         { netns: "2", name: "TcpInCsumErrors", by: 100 },

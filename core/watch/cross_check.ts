@@ -16,8 +16,10 @@ export interface CrossCheck {
   readonly agrees: boolean;
   /** How long both are for. */
   readonly seconds: number;
-  /** The counters, as nstat prints them: what they have in common is `kernel`. */
+  /** The counters that grew, as nstat prints them: `kernel` is their sum, */
   readonly names: readonly string[];
+  /** less these, where other reasons are counted in them too. */
+  readonly less: readonly string[];
   /** Where they grew: the network namespace's inode. */
   readonly grew: readonly { readonly netns: string; readonly name: string; readonly by: number }[];
   /** What one of them counts and the other doesn't; "" where there is no such thing. */
@@ -118,8 +120,9 @@ function check(
     kernel,
     agrees: (counted <= kernel + blur || misses !== undefined) &&
       (kernel <= counted + blur || besides !== undefined),
-    seconds: (last.at - first.at) / 1000,
-    names: [...plus, ...minus].filter((name) => grew.some((each) => each.name === name)),
+    seconds: Math.round(last.at - first.at) / 1000,
+    names: plus.filter((name) => grew.some((each) => each.name === name)),
+    less: minus.filter((name) => grew.some((each) => each.name === name)),
     grew: grew.sort((a, b) => b.by - a.by).slice(0, mostGrew),
     note: [misses, besides].filter((text) => text !== undefined).join("; "),
   };

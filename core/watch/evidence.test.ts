@@ -98,6 +98,38 @@ describe("the evidence of an alert", () => {
     expect(kept.of(rule, { dport: "443" }, 4000)).toBe(undefined);
   });
 
+  test("is what labels tell where a flood of others left it without a drop that was kept", () => {
+    const kept = evidenceLog(
+      [ruleOf({ where: { reason: "SOCKET_FILTER" }, by: ["owner"], above: 1, window: 3000 })],
+      world,
+      "",
+    );
+    const byOwner = ruleOf({
+      where: { reason: "SOCKET_FILTER" },
+      by: ["owner"],
+      above: 1,
+      window: 3000,
+    });
+    expect(kept.of(byOwner, { owner: "dnsmasq" }, 1000)).toBe(undefined);
+    kept.add({ ...tick(1000, [[drop(), 32]]), reasons: new Map([[5, 500_000], [3, 900_000]]) });
+    expect(kept.of(byOwner, { owner: "dnsmasq" }, 1000)).toMatchObject({
+      kept: 0,
+      ownerKnown: true,
+      owners: [{ owner: "dnsmasq", pid: "", drops: 0 }],
+      site: "",
+      at: "",
+      source: "",
+      flows: [],
+      listeners: [],
+      stacks: [],
+      tcp: { kept: 0, retransmitted: 0 },
+      reasons: [{ reason: "SOCKET_FILTER", class: "policy", drops: 0 }],
+      counters: [],
+    });
+    expect(kept.of(byOwner, { owner: "" }, 1000)).toMatchObject({ ownerKnown: false, owners: [] });
+    expect(kept.of(byOwner, { owner: "dnsmasq" }, 9000)).toBe(undefined);
+  });
+
   test("says that the owner is not known where some of its drops have none", () => {
     const kept = log();
     kept.add(tick(1000, [[drop(), 1], [drop({ owner: "", ownerPid: "" }), 9]]));

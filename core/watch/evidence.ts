@@ -5,8 +5,10 @@ import type { Drop, FieldName } from "../drop/field.ts";
 import { classOfReason, knowledgeOf } from "../drop/reason.ts";
 import { flowText } from "../plan/key.ts";
 import { dropMatcher } from "../plan/label.ts";
+import { splitPredicate } from "../plan/plan.ts";
 import type { Count, EvidencePlan } from "../plan/plan.ts";
-import type { ReasonWorld } from "../plan/predicate.ts";
+import { inRanges } from "../plan/predicate.ts";
+import type { Range, ReasonWorld } from "../plan/predicate.ts";
 import { leavesOf } from "../rule/check.ts";
 import type { CheckedRule } from "../rule/check.ts";
 import { crossCheckLog } from "./cross_check.ts";
@@ -27,7 +29,10 @@ export interface Flow {
 
 /** What an alert is made of. Numbers are of the drops that were kept: a sample, the first of each tick. */
 export interface AlertEvidence {
-  /** How many of the alert's drops were kept. */
+  /**
+   * How many of the alert's drops were kept; 0 where a flood of others crowded them out, and only
+   * their labels and the counters tell.
+   */
   readonly kept: number;
   /** Whether the packets belonged to a socket whose owner is known. */
   readonly ownerKnown: boolean;
@@ -92,7 +97,11 @@ const always: readonly FieldName[] = [
   "ownerPid",
 ];
 const perTick = 32;
+const perLabels = 2;
+/** At a flood of 500,000 a second that is the first hundredth of a tick. */
+const lookedAt = 5000;
 const mostKept = 20_000;
+const mostTicks = 5000;
 const most = { flows: 5, stacks: 3, owners: 3, listeners: 3, reasons: 3 };
 
 /** What is to be kept for rules, of what the source can give. */
@@ -102,10 +111,10 @@ export function evidenceFor(
   facts: SourceFacts,
 ): EvidencePlan {
   const counts = rules.map((rule) => leavesOf(rule.condition.value)[0].count);
-  const asked = new Set<FieldName>([
-    ...always,
-    ...counts.flatMap(({ by, predicate }) => [...by, ...predicate.map(({ field }) => field)]),
-  ]);
+  const labels = new Set(
+    counts.flatMap(({ by, predicate }) => [...by, ...predicate.map(({ field }) => field)]),
+  );
+  const asked = new Set<FieldName>([...always, ...labels]);
   return {
     // The stack comes by itself, and tells the site.
     fields: fieldNames.filter((field) =>
@@ -113,6 +122,11 @@ export function evidenceFor(
       facts.unavailable(field) === undefined
     ),
     perTick,
+    labels: fieldNames.filter((field) =>
+      labels.has(field) && field !== "stack" && facts.unavailable(field) === undefined
+    ),
+    perLabels,
+    lookedAt,
     counts: counts.map(indexOf),
   };
 }
@@ -121,6 +135,7 @@ interface Kept {
   readonly at: number;
   readonly drops: NonNullable<Tick["evidence"]>;
   readonly retransmits: NonNullable<Tick["retransmits"]>;
+  readonly reasons: Tick["reasons"];
 }
 
 type KeptDrops = readonly (NonNullable<Tick["evidence"]>[number])[];
@@ -152,15 +167,23 @@ export function evidenceLog(
   const matchers = new Map<CheckedRule, (drop: Drop) => boolean>();
   const log: Kept[] = [];
   let size = 0;
+  let keeps = false;
   const counters = crossCheckLog(longest, world.names.reason);
   return {
     add(tick) {
       counters.add(tick);
       const drops = tick.evidence ?? [];
+      keeps ||= tick.evidence !== undefined;
       const retransmits = tick.retransmits ?? new Map<string, number>();
-      if (drops.length + retransmits.size > 0) log.push({ at: tick.at, drops, retransmits });
+      const { at, reasons } = tick;
+      if (drops.length + reasons.size + retransmits.size > 0) {
+        log.push({ at, drops, retransmits, reasons });
+      }
       size += drops.length + retransmits.size;
-      while (log.length > 0 && (size > mostKept || log[0]!.at <= tick.at - longest)) {
+      while (
+        log.length > 0 &&
+        (size > mostKept || log.length > mostTicks || log[0]!.at <= tick.at - longest)
+      ) {
         const gone = log.shift()!;
         size -= gone.drops.length + gone.retransmits.size;
       }
@@ -169,15 +192,33 @@ export function evidenceLog(
       const [{ count, window }] = leavesOf(rule.condition.value);
       let fits = matchers.get(rule);
       if (fits === undefined) matchers.set(rule, fits = dropMatcher(count.predicate, world));
-      const mine = resolveLater(log.filter((kept) => kept.at > at - window))
+      const within = log.filter((kept) => kept.at > at - window);
+      const mine = resolveLater(within)
         .filter(({ drop }) => rule.by.every((field) => (drop[field] ?? "") === labels[field]))
         .filter(({ drop }) => fits(drop));
-      if (mine.length === 0) return undefined;
-      const summary = summarize(mine, world, release);
+      if (!keeps) return undefined;
+      // In a flood of others a few drops can go by unseen: their labels tell what they can.
+      const { reasons: asked } = splitPredicate(count.predicate);
+      const told = mine.length > 0 ? mine : reasonsOf(within, asked)
+        .map((id) => world.names.reason(id))
+        .filter((reason) => (labels.reason ?? reason) === reason)
+        .slice(0, most.reasons)
+        .map((reason) => ({ drop: { ...labels, reason }, at: "", n: 0 }));
+      if (told.length === 0) return undefined;
+      const summary = summarize(told, world, release);
       const reasons = summary.reasons.map(({ reason }) => reason);
       return { ...summary, counters: counters.of(reasons, at - window) };
     },
   };
+}
+
+/** The reasons of a time, the most frequent first. */
+function reasonsOf(log: readonly Kept[], asked: readonly Range[]): number[] {
+  const sums = new Map<number, number>();
+  for (const [id, n] of log.flatMap(({ reasons }) => [...reasons])) {
+    if (inRanges(asked, id)) sums.set(id, (sums.get(id) ?? 0) + n);
+  }
+  return [...sums].sort((a, b) => b[1] - a[1]).map(([id]) => id);
 }
 
 function summarize(
@@ -222,7 +263,7 @@ function summarize(
         dev: of(drop, "dev"),
       }),
       most.flows,
-    ),
+    ).filter(({ saddr, daddr, dev }) => saddr + daddr + dev !== ""),
     listeners: listenersOf(
       top(
         ({ drop }) =>
@@ -233,7 +274,8 @@ function summarize(
       ),
       world,
     ),
-    stacks: top(({ drop }) => ({ stack: of(drop, "stack").split(";").reverse() }), most.stacks),
+    stacks: top(({ drop }) => ({ stack: of(drop, "stack").split(";").reverse() }), most.stacks)
+      .filter(({ stack }) => stack[0] !== ""),
     tcp: tcpOf(mine),
     reasons: top(({ drop }) => ({ reason: of(drop, "reason") }), most.reasons).map(
       ({ reason, drops }) => ({

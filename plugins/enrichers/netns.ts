@@ -13,7 +13,7 @@ export interface Netns {
 }
 
 export interface NetnsTable {
-  /** All of them, that of this process first; as of a few seconds ago. */
+  /** All of them, that of this process first; as of a second ago. */
   list(): readonly Netns[];
   /** Files of a namespace's /proc/net, in their order; undefined for one that can't be read. */
   read(netns: Netns, files: readonly string[]): (string | undefined)[];
@@ -28,7 +28,7 @@ export interface NetnsTableOptions {
   readonly now?: () => number;
 }
 
-const listEvery = 5000;
+const listEvery = 1000;
 /** On a machine with thousands of processes a look at all of them may take this part of the time. */
 const share = 0.002;
 /** So many are watched. */

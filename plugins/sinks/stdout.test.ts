@@ -60,6 +60,7 @@ describe("an alert for people", () => {
       agrees: true,
       seconds: 10,
       names: ["UdpNoPorts"],
+      less: [] as string[],
       grew: [{ netns: "1", name: "UdpNoPorts", by: 300 }],
       note: "the kernel counts closed UDP ports only",
     };
@@ -75,16 +76,21 @@ describe("an alert for people", () => {
         stacks: [],
         listeners: [],
         reasons: [],
+        tcp: { kept: 0, retransmitted: 0 },
         counters: [{ ...check, ...more }],
       };
       return showAlert(alertOf({ evidence }), false).split("\n").at(-1)!.trim();
     };
-    expect(show({})).toBe("UdpNoPorts +300, 300 counted");
+    expect(show({ less: ["UdpMemErrors"] })).toBe(
+      "NO_SOCKET on this machine: 300 counted, 300 by the kernel's own count " +
+        "(UdpNoPorts − UdpMemErrors)",
+    );
     expect(show({ kernel: 100 })).toBe(
-      "UdpNoPorts +100, 300 counted (the kernel counts closed UDP ports only)",
+      "NO_SOCKET on this machine: 300 counted, 100 by the kernel's own count (UdpNoPorts) " +
+        "(the kernel counts closed UDP ports only)",
     );
     expect(show({ kernel: 0, agrees: false, names: [], note: "" })).toBe(
-      "DISAGREES: the kernel's own counters +0, but 300 counted",
+      "DISAGREES: NO_SOCKET on this machine: 300 counted, 0 by the kernel's own count",
     );
   });
 

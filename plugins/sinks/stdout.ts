@@ -55,7 +55,8 @@ function showEvidence(evidence: Evidence): string[] {
   if (kept === undefined) return [];
   const end = (address: string, port: string): string =>
     `${address.includes(":") ? `[${address}]` : address}${port === "" ? "" : `:${port}`}`;
-  const lines = [`in ${at || site}${source === "" ? "" : `  ${source}`}`];
+  const where = at || site;
+  const lines = where === "" ? [] : [`in ${where}${source === "" ? "" : `  ${source}`}`];
   const [flow] = flows;
   if (flow !== undefined && flow.saddr !== "") {
     const [from, to] = [end(flow.saddr, flow.sport), end(flow.daddr, flow.dport)];
@@ -82,12 +83,13 @@ function showEvidence(evidence: Evidence): string[] {
 }
 
 /** The kernel's own number beside ours: one that disagrees is what to look at. */
-function showCounters({ counted, kernel, agrees, names, note }: CrossCheck): string {
-  const which = names.length === 0 ? "the kernel's own counters" : names.join(", ");
+function showCounters({ reason, counted, kernel, agrees, names, less, note }: CrossCheck): string {
+  const which = [names.join(" + "), ...less].join(" − ");
   const why = kernel === counted || note === "" ? "" : ` (${note})`;
-  return agrees
-    ? `${which} +${showNumber(kernel)}, ${showNumber(counted)} counted${why}`
-    : `DISAGREES: ${which} +${showNumber(kernel)}, but ${showNumber(counted)} counted${why}`;
+  return `${agrees ? "" : "DISAGREES: "}${reason} on this machine: ${
+    showNumber(counted)
+  } counted, ` +
+    `${showNumber(kernel)} by the kernel's own count${which === "" ? "" : ` (${which})`}${why}`;
 }
 
 /** An alert for a terminal: what, how bad, since when, and the numbers under it. */

@@ -19,7 +19,7 @@ import { drops, rule } from "dropwatch";
 export default [
   rule({
     alert: "Refused",
-    when: drops.where({ reason: "SOCKET_FILTER", saddr: "127.0.0.0/8" }).by("owner").count("30s").above(50),
+    when: drops.where({ reason: "SOCKET_FILTER", saddr: "127.0.0.0/8", dport: 46_002 }).by("owner").count("30s").above(50),
   }),
   rule({
     alert: "Closed",
@@ -53,6 +53,7 @@ describe("the evidence", () => {
       const collector = await startTraffic("socket-filter", {
         receiverOnly: true,
         comm: "collector",
+        port: 46_002,
       });
       const port = collector.ready.port!;
       const flood = await startTraffic("socket-filter", {
@@ -119,4 +120,49 @@ describe("the evidence", () => {
       }
     },
   );
+
+  kernelTest("is there for one owner while another's flood fills the same reason", async () => {
+    await folder.write(
+      "rules.ts",
+      `import { drops, rule } from "dropwatch";
+export default rule({
+  alert: "Refused",
+  when: drops.where({ reason: "SOCKET_FILTER", dport: { gte: 46_010, lte: 46_011 } })
+    .by("owner").count("10s").above(1200),
+});
+`,
+    );
+    const watch = startDropwatch(["--rules", folder.path, "--json", ...withBpftrace]);
+    await watch.attached;
+    const flood = await startTraffic("socket-filter", {
+      count: 3_000_000,
+      port: 46_010,
+      comm: "loud",
+    });
+    const few = await startTraffic("socket-filter", {
+      count: 1500,
+      rate: 400,
+      port: 46_011,
+      comm: "quiet",
+    });
+    flood.go();
+    few.go();
+    const [quiet, loud] = await Promise.all(["quiet", "loud"].map(async (owner) =>
+      JSON.parse(
+        await watch.line((line) => line.includes("alert.firing") && line.includes(`"${owner}"`)),
+      ).data.evidence
+    ));
+    await Promise.all([flood.done, few.done]);
+    expect(await watch.stop()).toBe(0);
+    for (
+      const [evidence, port, { pid }] of [[quiet, "46011", few.ready], [loud, "46010", flood.ready]]
+    ) {
+      expect(evidence.kept).toBeGreaterThan(0);
+      expect(evidence.owners).toMatchObject([{ pid: String(pid), drops: evidence.kept }]);
+      expect(evidence.flows[0]).toMatchObject({ dport: port });
+      expect(evidence.site).toBe("udp_queue_rcv_one_skb");
+    }
+    const { data } = JSON.parse(watch.out.at(-1)!);
+    expect(data.rules).toEqual([{ alert: "Refused", total: 3_001_500 }]);
+  });
 });

@@ -118,8 +118,8 @@ function keptGroups(plan: Plan, order: readonly number[]): number[] {
 }
 
 /**
- * Keeps drops whole while the group's bit is set: the ticker clears it when so many were kept. So a
- * flood pays for this in the first moments of a tick only, and rare drops are kept all.
+ * Keeps drops whole while the group's bit is set: the ticker clears it when so many were looked at. So
+ * a flood pays for this in the first moments of a tick only, and rare drops are kept all.
  */
 function keepWhole(
   plan: Plan,
@@ -128,19 +128,32 @@ function keepWhole(
   emitted: ReadonlySet<FragmentName>,
 ): Lines {
   if (plan.evidence === undefined) return [];
-  const { fields } = plan.evidence;
+  const { fields, labels, perLabels } = plan.evidence;
   const key = [...keySlots(fields), `kstack(${keptFrames})`].join(", ");
-  const keep = [
+  const seen = `@seen[${["(uint64)$group", ...keySlots(labels)].join(", ")}]`;
+  const read = new Set(emitted);
+  const look = [
     "@quota[(int64)$group] = @quota[(int64)$group] - 1;",
-    ...reading(fields, kernel, new Set(emitted)),
-    ...counting((copy) => `@x${copy}[${key}] = count();`),
+    ...reading(labels, kernel, read),
+    // In this order: bpftrace 0.17 reads a map only below the line that gives it its type.
+    `${seen} = ${seen} + 1;`,
+    "$keep = (uint64)0;",
+    ...ifElse(`${seen} <= ${perLabels}`, ["$keep = (uint64)1;"], []),
+    ...ifElse("@room[(int64)$group] > 0", [
+      "@room[(int64)$group] = @room[(int64)$group] - 1;",
+      "$keep = (uint64)1;",
+    ], []),
+    ...ifElse("$keep == 1", [
+      ...reading(fields, kernel, read),
+      ...counting((copy) => `@x${copy}[${key}] = count();`),
+    ], []),
   ];
   if (keptGroups(plan, order).length === 0) return [];
   return ifElse(
     "$flags > 1",
     ifElse(
       "(($flags >> ($group + 1)) & 1) == 1",
-      ifElse("@quota[(int64)$group] > 0", keep, []),
+      ifElse("@quota[(int64)$group] > 0", look, []),
       [],
     ),
     [],
@@ -549,7 +562,11 @@ function ticker(
     `printf("tick %lld %lld %lld\\n", @tick, $old, $now);`,
     ...ifElse("$old == 1", copy(1), copy(0)),
     ...(plan.samples === undefined ? [] : [`@left[0] = ${plan.samples.perTick};`]),
-    ...kept.map((number) => `@quota[${number}] = ${plan.evidence!.perTick};`),
+    ...kept.flatMap((number) => [
+      `@quota[${number}] = ${plan.evidence!.lookedAt};`,
+      `@room[${number}] = ${plan.evidence!.perTick};`,
+    ]),
+    ...(kept.length === 0 ? [] : ["clear(@seen);"]),
     `printf("end %lld\\n", @tick);`,
     "clear(@busy);",
   ];
