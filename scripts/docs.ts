@@ -1,5 +1,5 @@
 /**
- * Writes docs/fields.md and docs/errors.md from the code: `bun run docs`, or `deno task docs`.
+ * Writes docs/fields.md, docs/evidence.md and docs/errors.md from the code: `bun run docs`, or `deno task docs`.
  *
  * The fields come from the catalogue (core/drop/field.ts). The errors come from core/error.ts: each
  * function there is called with the names of its own parameters, so that the page shows the real
@@ -10,6 +10,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { counterChecks } from "../core/drop/counter.ts";
 import { fieldNames, fieldOf, l4Protocols, protocols } from "../core/drop/field.ts";
 import type { FieldName } from "../core/drop/field.ts";
 import { unavailable, withDependencies } from "../core/drop/fragment.ts";
@@ -26,7 +27,11 @@ const lineWidth = 100;
 /** Each page by its path from the project's root. */
 export async function pages(): Promise<ReadonlyMap<string, string>> {
   const source = await readFile(join(root, "core/error.ts"), "utf8");
-  return new Map([["docs/fields.md", fieldsPage()], ["docs/errors.md", errorsPage(source)]]);
+  return new Map([
+    ["docs/fields.md", fieldsPage()],
+    ["docs/evidence.md", evidencePage()],
+    ["docs/errors.md", errorsPage(source)],
+  ]);
 }
 
 // --- fields ---
@@ -35,8 +40,8 @@ function fieldsPage(): string {
   return page("Fields", [
     wrap(
       "What can be known of a dropped packet. Each field can be asked for in `where`, counted by in " +
-        "`by`; [rules.md](rules.md) says how. `dropwatch tail --json` shows all but `subsystem` and " +
-        "`stack` of each drop.",
+        "`by`; [rules.md](rules.md) says how. `dropwatch tail --json` shows all but `subsystem`, " +
+        "`stack` and `retransmitted` of each drop.",
     ),
     table(
       ["field", "kind", "what it is", "can be empty", "needs"],
@@ -172,6 +177,59 @@ function needsOf(name: FieldName): string {
 function namesOf(table: Readonly<Record<string, number>>): string {
   return Object.keys(table).map((name) => `\`${name}\``).join(", ");
 }
+
+// --- evidence ---
+
+function evidencePage(): string {
+  return page("Evidence", [
+    wrap(
+      "Every alert that fires tells what it is made of, in `evidence`. Its drops are those of the " +
+        "alert's own window and labels; what is beyond the first 32 of a tick is a sample, and the " +
+        "numbers beside flows, stacks, owners and reasons are of the sample.",
+    ),
+    table(["member", "what it is"], [
+      ["`kept`", "how many of its drops were kept whole; 0 where a flood of others left none"],
+      ["`ownerKnown`, `owners`", "whose sockets they were for; not known where there is no socket"],
+      ["`site`, `at`, `source`", "the kernel's function, the place in it, and where to read it"],
+      ["`flows`", "protocol, addresses, ports and device, at most five"],
+      ["`stacks`", "kernel stacks, innermost function first, at most three"],
+      ["`listeners`", "who had a closed port (`NO_SOCKET`) within the last ten minutes"],
+      [
+        "`tcp`",
+        "TCP's drops among those that were kept, and how many were followed by a retransmit",
+      ],
+      ["`reasons`", "class and meaning of each; `dropwatch reason NAME` tells more"],
+      ["`counters`", "the kernel's own counters of the same reasons, see below"],
+    ]),
+    "## The kernel's own counters",
+    wrap(
+      "`counted` is what dropwatch counted of a reason, `kernel` what the kernel's counters grew by in " +
+        "the same `seconds`. Both are of the whole machine: all network namespaces, all families, and " +
+        "so more than one alert's drops where there are several. `grew` tells in which namespaces. " +
+        "`agrees` is false where they differ by more than the table explains and than came in the " +
+        "moment of reading: then one of the two is wrong, or a namespace came and went within a " +
+        "second and took its counters along. Names are those of `nstat -az`; `SoftnetDropped` is the " +
+        "second column of /proc/net/softnet_stat.",
+    ),
+    table(
+      ["reason", "counters", "why ours can be more", "why the kernel's can be more"],
+      Object.entries(counterChecks).map((
+        [reason, { plus, minus = [], misses = "", besides = "" }],
+      ) => [
+        `\`${reason}\``,
+        [plus.map(code).join(" + "), ...minus.map(code)].join(" − "),
+        misses,
+        besides,
+      ]),
+    ),
+    wrap(
+      "Other reasons have no counter in these files: the firewall's (`nft list ruleset` has its own), " +
+        "queueing disciplines' (`tc -s qdisc`), neighbours' (`lnstat -f arp_cache`).",
+    ),
+  ]);
+}
+
+const code = (text: string): string => `\`${text}\``;
 
 // --- errors ---
 
