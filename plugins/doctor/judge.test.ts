@@ -141,7 +141,8 @@ describe("wrong is", () => {
     ]),
     ...Object.entries({
       "that doesn't agree": { agrees: false, kernel: 1100 },
-      "that has less": { kernel: 999 },
+      "that has less": { grew: [{ netns: "4002", name: "UdpInErrors", by: 999 }] },
+      "that has more": { grew: [{ netns: "4002", name: "UdpInErrors", by: 1001 }] },
       "that grew elsewhere": { grew: [{ netns: "1", name: "UdpInErrors", by: 1000 }] },
     }).map(([what, changed]): readonly [string, Aspect, Told] => [
       `a counter ${what}`,
@@ -206,8 +207,8 @@ test("without BTF owner and flow can't be told, and the drops of others are coun
   expect(verdicts(judge(trial, sent, told({ value: 999 }), bare)).count).toBe("wrong");
 });
 
-test("a kernel without a counter for a reason is no fault", () => {
-  const check = judge(trial, sent, told({ evidence: { counters: undefined } }), known);
+test("a kernel whose counters weren't read in time is no fault", () => {
+  const check = judge(trial, sent, told({ evidence: { counters: [] } }), known);
   expect(check).toMatchObject({ verdict: "right", findings: { counters: { verdict: "none" } } });
 });
 
@@ -216,8 +217,22 @@ test("drops of others are in the counters too, and what was read before says not
     const counters = [{ ...counter, ...changes }];
     return verdicts(judge(trial, sent, told({ evidence: { counters } }), known)).counters;
   };
-  expect(of({ counted: 1500, kernel: 1500 })).toBe("right");
+  // Made within the last seconds, their namespace isn't read yet.
+  expect(of({ counted: 1020, agrees: false })).toBe("right");
   expect(of({ counted: 200, kernel: 200 })).toBe("none");
+  const more = { netns: "4002", name: "UdpInErrors", by: 1300 };
+  expect(of({ grew: [more, { ...more, name: "UdpInCsumErrors", by: 300 }] })).toBe("right");
+});
+
+test("where others came first nothing was kept of ours; where there were none that is wrong", () => {
+  const { alert, total } = told();
+  const empty = { alert: { ...alert!, evidence: {} }, total };
+  const of = (reasons: ReadonlyMap<string, number>): Record<string, string> =>
+    verdicts(judge(trial, sent, { ...empty, reasons }, known));
+  const kept = ["owner", "site", "flow", "counters"] as const;
+  const crowded = of(new Map([["SOCKET_FILTER", 90_000]]));
+  expect(crowded).toEqual({ ...right, ...Object.fromEntries(kept.map((each) => [each, "none"])) });
+  expect(of(new Map([["SOCKET_FILTER", 1000]])).owner).toBe("wrong");
 });
 
 test("a trial that wasn't made says why, and is neither right nor wrong", () => {

@@ -54,13 +54,16 @@ export interface Knowledge {
 
 /** Judges a trial. */
 export function judge(trial: Trial, sent: Sent, told: Told, known: Knowledge): Check {
+  const unkept = whyUnkept(trial, sent, told);
+  const fromKept = (finding: Finding): Finding =>
+    unkept === undefined ? finding : { ...finding, verdict: "none", found: unkept };
   const findings: Findings = {
     name: judgeName(trial, told),
-    owner: judgeOwner(trial, told, known),
-    site: judgeSite(trial, told),
+    owner: fromKept(judgeOwner(trial, told, known)),
+    site: fromKept(judgeSite(trial, told)),
     count: judgeCount(sent, told, known),
-    flow: judgeFlow(trial, sent, told, known),
-    counters: judgeCounters(trial, sent, told, known),
+    flow: fromKept(judgeFlow(trial, sent, told, known)),
+    counters: fromKept(judgeCounters(trial, sent, told, known)),
   };
   const wrong = Object.values(findings).some(({ verdict }) => verdict === "wrong");
   return {
@@ -70,6 +73,21 @@ export function judge(trial: Trial, sent: Sent, told: Told, known: Knowledge): C
     sent: sent.packets,
     findings,
   };
+}
+
+/**
+ * The first drops of a reason in each tick are kept: where this machine has many of it, ours may be
+ * none of them. That is no mistake. Where there were no others it is one.
+ */
+function whyUnkept(
+  { cause: { reason } }: Trial,
+  { drops }: Sent,
+  { alert, reasons }: Told,
+): string | undefined {
+  const all = reasons.get(reason) ?? 0;
+  return alert !== undefined && alert.evidence.kept === undefined && all > drops
+    ? `others came first: ${all} of this reason meanwhile`
+    : undefined;
 }
 
 /** A trial that could not be made. */
@@ -172,25 +190,30 @@ function judgeFlow(
   );
 }
 
-/** Counters are of the whole machine: others may have added to them, in namespaces of their own. */
+/**
+ * Counters are told of each namespace, and ours have nobody else's drops. That they agree in all is
+ * only sure to be so where there were no others.
+ */
 function judgeCounters(
-  trial: Trial,
+  { cause: { reason }, where }: Trial,
   { drops }: Sent,
   { alert }: Told,
   { netns }: Knowledge,
 ): Finding {
-  const { reason } = trial.cause;
   const counter = alert?.evidence.counters?.find((each) => each.reason === reason);
-  const expected = `at least ${drops}, as counted, in net:[${netns[trial.where]}] too`;
+  const expected = `${drops} in net:[${netns[where]}]`;
   const none = (found: string): Finding => ({ verdict: "none", expected, found });
-  if (!Object.hasOwn(counterChecks, reason)) return none("the kernel has no counter for it");
+  const check = Object.hasOwn(counterChecks, reason) ? counterChecks[reason] : undefined;
+  if (check === undefined) return none("the kernel has no counter for it");
   // Where there are many namespaces, reading them all at every tick would cost too much.
   if (counter === undefined || counter.counted < drops) return none("not read in time");
-  const { counted, kernel, agrees, names, grew } = counter;
-  const where = grew.map((each) => `net:[${each.netns}] ${each.by}`).join(", ");
+  const { counted, kernel, agrees, grew } = counter;
+  const own = grew.filter((each) => each.netns === String(netns[where]))
+    .reduce((sum, { name, by }) => sum + (check.minus?.includes(name) ? -by : by), 0);
+  const alone = counted === drops;
   return compare(
-    agrees && kernel >= drops && grew.some((each) => each.netns === String(netns[trial.where])),
-    expected,
-    `${names.join(", ")}: ${kernel}, ${counted} counted; ${where || "grew nowhere"}`,
+    own === drops && (agrees || !alone),
+    alone ? `${expected}, and in all` : expected,
+    `${own} there, ${kernel} in all, by ${grew.map(({ name }) => name).join(", ") || "nothing"}`,
   );
 }

@@ -9,7 +9,7 @@ import { reasonOf } from "../../core/error.ts";
 import { familyOf, linkAddress, portOf, socketAddress } from "./address.ts";
 import type { Endpoint } from "./address.ts";
 import { openLibc, sys } from "./libc.ts";
-import type { Answer, Done, Question } from "./peer_message.ts";
+import type { Answer, Done, Question, Receiving } from "./peer_message.ts";
 
 const [name = "", inode = ""] = process.argv.slice(2);
 const libc = await openLibc();
@@ -25,13 +25,13 @@ function open(type: number, address: string): number {
   return libc.socket(familyOf(address) === 6 ? sys.AF_INET6 : sys.AF_INET, type, 0);
 }
 
-function receive(how: "filter" | "buffer", at: Endpoint): number {
+function receive(how: Receiving, at: Endpoint): number {
   const fd = open(sys.SOCK_DGRAM, at.address);
   receivers.push(fd);
   // BPF_RET | BPF_K with 0: none of the packet is kept.
   if (how === "filter") libc.attachFilter(fd, Uint8Array.of(6, 0, 0, 0, 0, 0, 0, 0));
   // The kernel makes the least of it that it allows.
-  else libc.setOption(fd, sys.SOL_SOCKET, sys.SO_RCVBUF, int(0));
+  if (how === "buffer") libc.setOption(fd, sys.SOL_SOCKET, sys.SO_RCVBUF, int(0));
   libc.bind(fd, socketAddress(at));
   return fd;
 }

@@ -2,10 +2,12 @@
 import * as v from "valibot";
 import type { Endpoint } from "./address.ts";
 
+export type Receiving = "filter" | "buffer" | "plain";
+
 /** What a peer is told to do. What it opens stays open until "close". */
 export type Question =
-  /** Receives UDP: with a filter that refuses everything, or with a small buffer that nobody reads. */
-  | { readonly do: "receive"; readonly how: "filter" | "buffer"; readonly at: Endpoint }
+  /** Receives UDP: with a filter that refuses everything, with a small buffer, or as one should. */
+  | { readonly do: "receive"; readonly how: Receiving; readonly at: Endpoint }
   /** Reads what its sockets have received, and says how much that was. */
   | { readonly do: "drain" }
   /** Listens with TCP, and takes no connection before data has come. */

@@ -155,13 +155,17 @@ const kinds: readonly Kind[] = [
     tool: "tc",
     where: "a",
     owner: "sender",
-    run: (stage, way) =>
-      withFullQueue(stage.namespaces, async () => {
+    async run(stage, way) {
+      // Two pass, one of them later: they must not be dropped elsewhere.
+      const at = { address: way.daddr, port: way.dport };
+      await stage.receiver.ask({ do: "receive", how: "plain", at });
+      return await withFullQueue(stage.namespaces, async () => {
         const sent = await send(stage, way, { size: 1000 });
         const drops = stage.namespaces.qdiscDrops(stage.namespaces.a);
         await stage.told();
         return { ...sent, drops };
-      }),
+      });
+    },
   },
   {
     reason: "IP_RPFILTER",
