@@ -47,6 +47,7 @@ const counter = {
   agrees: true,
   seconds: 2,
   names: ["UdpInErrors"],
+  less: ["UdpInCsumErrors"],
   grew: [{ netns: "4002", name: "UdpInErrors", by: 1000 }],
   note: "",
 };
@@ -217,8 +218,10 @@ test("drops of others are in the counters too, and what was read before says not
     const counters = [{ ...counter, ...changes }];
     return verdicts(judge(trial, sent, told({ evidence: { counters } }), known)).counters;
   };
-  // Made within the last seconds, their namespace isn't read yet.
+  // Made within the last seconds, their namespace isn't read yet; or it had drops before we began.
   expect(of({ counted: 1020, agrees: false })).toBe("right");
+  const before = { netns: "1", name: "UdpInErrors", by: 5000 };
+  expect(of({ kernel: 6000, grew: [before, ...counter.grew], agrees: false })).toBe("right");
   expect(of({ counted: 200, kernel: 200 })).toBe("none");
   const more = { netns: "4002", name: "UdpInErrors", by: 1300 };
   expect(of({ grew: [more, { ...more, name: "UdpInCsumErrors", by: 300 }] })).toBe("right");
@@ -226,10 +229,10 @@ test("drops of others are in the counters too, and what was read before says not
 
 test("where others came first nothing was kept of ours; where there were none that is wrong", () => {
   const { alert, total } = told();
-  const empty = { alert: { ...alert!, evidence: {} }, total };
+  const empty = { alert: { ...alert!, evidence: { kept: 0, counters: [counter] } }, total };
   const of = (reasons: ReadonlyMap<string, number>): Record<string, string> =>
     verdicts(judge(trial, sent, { ...empty, reasons }, known));
-  const kept = ["owner", "site", "flow", "counters"] as const;
+  const kept = ["owner", "site", "flow"] as const;
   const crowded = of(new Map([["SOCKET_FILTER", 90_000]]));
   expect(crowded).toEqual({ ...right, ...Object.fromEntries(kept.map((each) => [each, "none"])) });
   expect(of(new Map([["SOCKET_FILTER", 1000]])).owner).toBe("wrong");

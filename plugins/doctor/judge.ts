@@ -63,7 +63,7 @@ export function judge(trial: Trial, sent: Sent, told: Told, known: Knowledge): C
     site: fromKept(judgeSite(trial, told)),
     count: judgeCount(sent, told, known),
     flow: fromKept(judgeFlow(trial, sent, told, known)),
-    counters: fromKept(judgeCounters(trial, sent, told, known)),
+    counters: judgeCounters(trial, sent, told, known),
   };
   const wrong = Object.values(findings).some(({ verdict }) => verdict === "wrong");
   return {
@@ -85,7 +85,7 @@ function whyUnkept(
   { alert, reasons }: Told,
 ): string | undefined {
   const all = reasons.get(reason) ?? 0;
-  return alert !== undefined && alert.evidence.kept === undefined && all > drops
+  return alert !== undefined && (alert.evidence.kept ?? 0) === 0 && all > drops
     ? `others came first: ${all} of this reason meanwhile`
     : undefined;
 }
@@ -203,14 +203,13 @@ function judgeCounters(
   const counter = alert?.evidence.counters?.find((each) => each.reason === reason);
   const expected = `${drops} in net:[${netns[where]}]`;
   const none = (found: string): Finding => ({ verdict: "none", expected, found });
-  const check = Object.hasOwn(counterChecks, reason) ? counterChecks[reason] : undefined;
-  if (check === undefined) return none("the kernel has no counter for it");
+  if (!Object.hasOwn(counterChecks, reason)) return none("the kernel has no counter for it");
   // Where there are many namespaces, reading them all at every tick would cost too much.
   if (counter === undefined || counter.counted < drops) return none("not read in time");
-  const { counted, kernel, agrees, grew } = counter;
-  const own = grew.filter((each) => each.netns === String(netns[where]))
-    .reduce((sum, { name, by }) => sum + (check.minus?.includes(name) ? -by : by), 0);
-  const alone = counted === drops;
+  const { counted, kernel, agrees, grew, less } = counter;
+  const ours = grew.filter((each) => each.netns === String(netns[where]));
+  const own = ours.reduce((sum, { name, by }) => sum + (less.includes(name) ? -by : by), 0);
+  const alone = counted === drops && ours.length === grew.length;
   return compare(
     own === drops && (agrees || !alone),
     alone ? `${expected}, and in all` : expected,
