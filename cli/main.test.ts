@@ -394,7 +394,7 @@ describe("reasons", () => {
   test("are listed with number and class, those of the source", async () => {
     const { out, code } = await replay("reasons");
     expect(out.trim().split("\n").map((line) => line.trim().split(/ +/))).toEqual([
-      ["3", "NO_SOCKET", "normal"],
+      ["3", "NO_SOCKET", "policy"],
       ["5", "SOCKET_FILTER", "policy"],
       ["6", "SOCKET_RCVBUFF", "fault"],
     ]);
@@ -439,7 +439,7 @@ describe("tail over a capture", () => {
     const lines = out.trimEnd().split("\n");
     expect(lines[0]).toMatch(/^time +reason +class +site +packet$/);
     expect(lines.filter((line) => / SOCKET_FILTER +policy /.test(line))).toHaveLength(10);
-    expect(lines.filter((line) => / NO_SOCKET +normal /.test(line))).toHaveLength(20);
+    expect(lines.filter((line) => / NO_SOCKET +policy /.test(line))).toHaveLength(20);
     expect(lines[3]).toBe(
       "03:04:06 … 2 of 101 drops are shown: 101/s  SOCKET_FILTER 100, NO_SOCKET 1",
     );

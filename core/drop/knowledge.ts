@@ -74,9 +74,9 @@ export const knowledge = {
     ],
   },
   NO_SOCKET: {
-    class: "normal",
+    class: "policy",
     means:
-      "No socket takes the packet: nobody listens on that port, or the connection it belongs to is gone; the sender usually gets a RST or an ICMP port unreachable. Classed as normal, because the kernel lost nothing that it could have delivered.",
+      "No socket takes the packet: nobody listens on that port, or the connection it belongs to is gone; the sender usually gets a RST or an ICMP port unreachable. Classed as policy: what runs on this machine decides which ports are open, and nothing was lost that could have been delivered.",
     causes: [
       "a port scan, or clients of a service that was here once",
       "answers that come after the client has closed its socket (DNS time-outs, ping)",
@@ -90,7 +90,7 @@ export const knowledge = {
     change: [
       "start the service, or fix the address it binds to",
       "drop the scanned ports in the firewall, if the RSTs and ICMP errors are a burden",
-      "otherwise nothing: it is normal",
+      "otherwise nothing: the machine refuses what it has no use for",
     ],
   },
   SOCKET_CLOSE: {

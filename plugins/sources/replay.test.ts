@@ -184,7 +184,7 @@ describe("a capture", () => {
       { plan: planOf({ by: ["reason", "subsystem", "class"] }) },
     );
     expect(counts(ticks[0]!)).toEqual([
-      ["NO_SOCKET|core|normal", 1],
+      ["NO_SOCKET|core|policy", 1],
       ["SOCKET_FILTER|core|policy", 2],
       ["mac80211_unusable/RX_DROP_U_REPLAY|mac80211_unusable|normal", 4],
     ]);

@@ -93,7 +93,9 @@ export async function observe(
     counts,
     options.samples && { ...options.samples, predicate: [] },
     options.style,
-    options.evidence ? { fields: ["reason"], perTick: 32, labels: [], perLabels: 0, lookedAt: 32, counts: [] } : undefined,
+    options.evidence
+      ? { fields: ["reason"], perTick: 32, labels: [], perLabels: 0, lookedAt: 32, counts: [] }
+      : undefined,
   );
   const ending = new AbortController();
   const ticks: Tick[] = [];
