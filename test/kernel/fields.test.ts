@@ -79,7 +79,7 @@ describe("fields", () => {
         expectDrops(of("NO_SOCKET"), 3, {
           reason: "NO_SOCKET",
           subsystem: "core",
-          class: "normal",
+          class: "policy",
           site: family === 4 ? "__udp4_lib_rcv" : "__udp6_lib_rcv",
           protocol: version,
           l4: "UDP",
