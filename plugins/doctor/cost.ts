@@ -8,16 +8,23 @@ export interface Cost {
   readonly added: number;
 }
 
+/** The times of one run's slices. */
+export type Slices = readonly number[];
+
 /**
- * Slices of both kinds, which are compared by their lower quartiles: what a neighbour of this machine
- * does makes some of them slow, and none fast.
+ * Runs without the watch and with it, of each the quickest by its lower quartile: what a neighbour of
+ * this machine does makes some slices slow, or a whole run, and none fast.
  */
-export function costOf(plain: readonly number[], watched: readonly number[]): Cost {
-  const before = lowerQuartile(plain);
-  return { plain: Math.round(before), added: Math.round(lowerQuartile(watched) - before) };
+export function costOf(plain: readonly Slices[], watched: readonly Slices[]): Cost {
+  const without = quickest(plain);
+  return { plain: Math.round(without), added: Math.round(quickest(watched) - without) };
 }
 
-function lowerQuartile(values: readonly number[]): number {
+function quickest(runs: readonly Slices[]): number {
+  return Math.min(...runs.map(lowerQuartile));
+}
+
+function lowerQuartile(values: Slices): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length / 4) - 1)] ?? 0;
 }

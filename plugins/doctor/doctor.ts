@@ -13,7 +13,7 @@ import { loadRules } from "../../core/rule/load.ts";
 import type { RuleSet } from "../../core/rule/load.ts";
 import type { Source, SourceFacts } from "../../core/watch/source.ts";
 import { costOf } from "./cost.ts";
-import type { Cost } from "./cost.ts";
+import type { Cost, Slices } from "./cost.ts";
 import { judge, skipped } from "./judge.ts";
 import type { Check, Knowledge } from "./judge.ts";
 import { Namespaces } from "./namespaces.ts";
@@ -45,7 +45,7 @@ const interval = 100;
 /** Milliseconds in which an alert comes, or doesn't. */
 const patience = 3000;
 const maxKeys = 4096;
-const slices = 10;
+const slices = 50;
 const sendsOfSlice = 4000;
 
 /**
@@ -79,21 +79,24 @@ export async function examine(options: DoctorOptions): Promise<Examination> {
     await readRules(ruleText(possible, namespaces, (field) => canTell(facts, field)), facts, log),
     ({ host }) => host.close(),
   );
-  const timed = { plain: [] as number[], watched: [] as number[] };
-  const takeTime = async (into: number[], what: string): Promise<void> => {
+  const timed = { plain: [] as Slices[], watched: [] as Slices[] };
+  const takeTime = async (what: keyof typeof timed): Promise<void> => {
     if (signal.aborted) return;
-    onProgress(what);
-    into.push(...await timesOf(sender));
+    onProgress("measuring sends");
+    timed[what].push(await timesOf(sender));
   };
   try {
-    await takeTime(timed.plain, "measuring sends without the watch");
+    await takeTime("plain");
     onProgress("attaching");
     const watch = undo.adopt(
       await startWatch(options, rules),
       async (each) => void await each.stop(),
     );
+    const fields = canTell(facts, "netns");
+    // Without BTF these drops would be taken for those of a trial.
+    if (fields) await takeTime("watched");
     const known: Knowledge = {
-      fields: canTell(facts, "netns"),
+      fields,
       receivers: isSince(facts.release, 6, 11),
       devices: { a: namespaces.a.device, b: namespaces.b.device },
       netns: { a: namespaces.a.inode, b: namespaces.b.inode },
@@ -109,14 +112,11 @@ export async function examine(options: DoctorOptions): Promise<Examination> {
           : { trial, why: cannot },
       );
     }
-    // After the trials: without BTF these drops look like those of one.
-    for (let i = 0; i < 2; i++) {
-      await takeTime(timed.watched, "measuring sends with the watch");
-    }
+    await takeTime("watched");
     const totals = new Map(
       (await watch.stop()).rules.map(({ alert, total }) => [alert, total]),
     );
-    await takeTime(timed.plain, "measuring sends without the watch");
+    await takeTime("plain");
     return {
       checks: results.map((result) =>
         "why" in result ? skipped(result.trial, result.why) : judge(
@@ -281,7 +281,7 @@ async function make(
   }
 }
 
-async function timesOf(sender: Peer): Promise<readonly number[]> {
+async function timesOf(sender: Peer): Promise<Slices> {
   const address = "127.0.0.1";
   const { times } = await sender.ask({ do: "time", address, count: sendsOfSlice, slices });
   await sender.ask({ do: "close" });

@@ -63,8 +63,11 @@ describe("the sums", () => {
   });
 });
 
-test("the cost is that of undisturbed slices", () => {
-  const cost = costOf([1100, 9000, 1110, 1120, 5000], [1400, 1410, 20_000, 1420, 9000]);
+test("the cost is that of undisturbed slices in an undisturbed run", () => {
+  const cost = costOf(
+    [[1100, 9000, 1110, 1120, 5000], [2100, 2100, 2200, 9000, 2300]],
+    [[2400, 2410, 2400, 2500, 9000], [1400, 1410, 20_000, 1420, 9000]],
+  );
   expect(cost).toEqual({ plain: 1110, added: 300 });
   expect(showCost(cost)).toBe("+300 ns a drop (plain send 1,110 ns)");
   expect(showCost({ plain: 900, added: -3 })).toBe("-3 ns a drop (plain send 900 ns)");
