@@ -101,9 +101,19 @@ async function addedCosts(
 const bare = "tracepoint:skb:kfree_skb { @ = count(); }";
 const seed = 'tracepoint:skb:kfree_skb { printf("%-18s %d\\n", comm, args->reason); }';
 
+const byOwner = `import { drops, rule } from "dropwatch";
+export default rule({
+  alert: "ByOwner",
+  when: drops.where({ reason: "SOCKET_FILTER" }).by("owner").rate("10s").above(1e9),
+});
+`;
+
 async function cost(): Promise<void> {
+  const owner = join(folder, "by_owner.ts");
+  await writeFile(owner, byOwner);
   const costs = await addedCosts({
     bare: () => startBare(bpftrace, bare),
+    owner: () => startDropwatch(["--rules", owner, ...withBpftrace]),
     shipped: () => startDropwatch(["--rules", shippedRules, ...withBpftrace]),
     seed: () => startBare(bpftrace, seed),
   });
@@ -114,6 +124,14 @@ async function cost(): Promise<void> {
   add("a bare `@ = count()` adds to a dropped packet", show("bare"));
   add("a printf for each drop adds", show("seed"));
   add("dropwatch with the shipped rules adds", show("shipped"));
+  add("dropwatch with a rule by owner adds", show("owner"));
+  const ownerToBare = costs.owner!.added / costs.bare!.added;
+  add(
+    "… in ratio to the bare count",
+    `${ownerToBare.toFixed(2)} ×`,
+    "at most 1.6 ×",
+    ownerToBare <= 1.6,
+  );
   const toBare = costs.shipped!.added / costs.bare!.added;
   const toSeed = costs.shipped!.added / costs.seed!.added;
   add("… in ratio to the bare count", `${toBare.toFixed(2)} ×`, "at most 1.6 ×", toBare <= 1.6);
@@ -198,6 +216,23 @@ async function owners(): Promise<void> {
     known === count * seconds,
   );
   add("… their look-ups", `${(part * 100).toFixed(1)} % of a core`, "at most 5 %", part <= 0.05);
+}
+
+/** The whole of `dropwatch doctor`, from its start to its end. */
+function doctor(): Promise<void> {
+  const started = performance.now();
+  const run = spawnSync(process.execPath, [main, "doctor", "--json", ...withBpftrace], {
+    encoding: "utf8",
+  });
+  const seconds = (performance.now() - started) / 1000;
+  const green = run.status === 0;
+  add(
+    "doctor, from start to end",
+    `${seconds.toFixed(1)} s, ${green ? "all right" : `exit code ${run.status}`}`,
+    "all right in at most 60 s",
+    green && seconds <= 60,
+  );
+  return Promise.resolve();
 }
 
 async function flood(): Promise<void> {
@@ -490,6 +525,7 @@ const all: Readonly<Record<string, () => Promise<void>>> = {
   cost,
   evidence,
   owners,
+  doctor,
   flood,
   cpu,
   many,

@@ -1,6 +1,7 @@
 // The kernel's counters beside our counts: what agrees, what doesn't, and over which time.
 import { describe, expect, test } from "bun:test";
 import { crossCheckLog } from "./cross_check.ts";
+import type { CrossCheck } from "./cross_check.ts";
 import type { Tick } from "./tick.ts";
 
 const names = new Map([[3, "NO_SOCKET"], [6, "SOCKET_RCVBUFF"], [8, "TCP_CSUM"], [9, "OTHERHOST"]]);
@@ -82,6 +83,23 @@ describe("the cross-check", () => {
     const more = tick(3000, [[8, 100_000]], { "1": { TcpInCsumErrors: 210_000 } });
     log.add(more);
     expect(log.of(["TCP_CSUM"], 1000)).toMatchObject([{ agrees: false }]);
+  });
+
+  test("doubts what a namespace had counted when it was first seen, and nothing after that", () => {
+    const check = (counted: number, ...later: number[]): unknown => {
+      const log = crossCheckLog(10_000, nameOf);
+      log.add(tick(1000, [], { "1": {} }));
+      later.forEach((grown, i) => {
+        const reasons: [number, number][] = i === 0 ? [[8, counted]] : [];
+        log.add(tick(2000 + 1000 * i, reasons, { "1": {}, "2": { TcpInCsumErrors: grown } }));
+      });
+      const [{ agrees, note, kernel }] = log.of(["TCP_CSUM"], 1000) as [CrossCheck];
+      return [agrees, kernel, note.includes("new here")];
+    };
+    expect(check(300, 300, 300)).toEqual([true, 300, true]);
+    expect(check(300, 5000, 5000)).toEqual([true, 5000, true]);
+    expect(check(300, 5000, 5400)).toEqual([false, 5400, true]);
+    expect(check(300, 200, 200)).toEqual([false, 200, true]);
   });
 
   test("covers the window, or the little that there is; nothing is compared across a gap", () => {

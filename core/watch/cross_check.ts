@@ -76,7 +76,8 @@ export function crossCheckLog(
       const last = moments.at(-1);
       const first = moments.findLast(({ at }) => at <= from) ?? moments[0];
       if (last === undefined || first === undefined || first === last) return [];
-      return reasons.flatMap((reason) => check(reason, first, last, nameOf) ?? []);
+      const between = moments.slice(moments.indexOf(first));
+      return reasons.flatMap((reason) => check(reason, between, nameOf) ?? []);
     },
   };
 }
@@ -91,22 +92,27 @@ function sum(
   return sums;
 }
 
+const young = "a network namespace is new here, and may have counted before it was seen";
+
 function check(
   reason: string,
-  first: Moment,
-  last: Moment,
+  between: readonly Moment[],
   nameOf: (reason: number) => string,
 ): CrossCheck | undefined {
+  const [first, last] = [between[0]!, between.at(-1)!];
   if (!Object.hasOwn(counterChecks, reason)) return undefined;
   const { plus, minus = [], misses, besides } = counterChecks[reason]!;
   const grew: { netns: string; name: string; by: number }[] = [];
   let kernel = 0;
+  let doubt = 0;
   for (const [netns, growth] of last.kernel) {
     const before = first.kernel.get(netns);
+    const born = before ?? between.find((moment) => moment.kernel.has(netns))!.kernel.get(netns)!;
     for (const name of [...plus, ...minus]) {
       const by = (growth.get(name) ?? 0) - (before?.get(name) ?? 0);
       if (by === 0) continue;
       kernel += plus.includes(name) ? by : -by;
+      if (plus.includes(name) && before === undefined) doubt += born.get(name) ?? 0;
       grew.push({ netns, name, by });
     }
   }
@@ -119,11 +125,12 @@ function check(
     counted,
     kernel,
     agrees: (counted <= kernel + blur || misses !== undefined) &&
-      (kernel <= counted + blur || besides !== undefined),
+      (kernel - doubt <= counted + blur || besides !== undefined),
     seconds: Math.round(last.at - first.at) / 1000,
     names: plus.filter((name) => grew.some((each) => each.name === name)),
     less: minus.filter((name) => grew.some((each) => each.name === name)),
     grew: grew.sort((a, b) => b.by - a.by).slice(0, mostGrew),
-    note: [misses, besides].filter((text) => text !== undefined).join("; "),
+    note: [misses, besides, doubt > 0 ? young : undefined]
+      .filter((text) => text !== undefined).join("; "),
   };
 }
