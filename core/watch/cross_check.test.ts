@@ -37,7 +37,7 @@ function tick(
 describe("the cross-check", () => {
   test("adds up namespaces and families over the window, and tells where they grew", () => {
     const log = crossCheckLog(10_000, nameOf);
-    log.add(tick(1000, [[8, 50]], { "1": { TcpInCsumErrors: 50 } }));
+    log.add(tick(1000, [[8, 50]], { "1": { TcpInCsumErrors: 50 }, "2": {} }));
     log.add(
       tick(2000, [[8, 300]], { "1": { TcpInCsumErrors: 250 }, "2": { TcpInCsumErrors: 100 } }),
     );
