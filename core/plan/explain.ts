@@ -5,7 +5,7 @@ import { leavesOf } from "../rule/check.ts";
 import type { CheckedRule } from "../rule/check.ts";
 import { showDuration } from "../rule/duration.ts";
 import { countsOf } from "../watch/watch.ts";
-import { keyFields, keySlots } from "./plan.ts";
+import { isOutside, keyFields, keySlots } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { complement } from "./predicate.ts";
 import type { Range, ReasonWorld, Test } from "./predicate.ts";
@@ -72,7 +72,7 @@ export function explainRules(
         if (fields.includes("stack")) lines.push("kernel: walks the stack: some 3 µs a drop");
         if (later.length > 0) {
           const tests = later.flatMap((test) => showTest(test, world) ?? []).join(" and ");
-          const why = later.every(({ field }) => ["lookup", "later"].includes(fieldOf(field).kind))
+          const why = later.every(({ field }) => isOutside(field))
             ? "the kernel doesn't know it"
             : "the kernel's decision would have too many cases";
           lines.push(`TypeScript: tests ${tests} on each key, because ${why}`);

@@ -3,7 +3,7 @@ import { fieldOf } from "../drop/field.ts";
 import type { Drop, FieldName, Names } from "../drop/field.ts";
 import { fitsMasks, inRanges } from "./predicate.ts";
 import type { Test } from "./predicate.ts";
-import { hasClass, keyFields, keySlots } from "./plan.ts";
+import { hasClass, isOutside, keyFields, keySlots } from "./plan.ts";
 import type { KeyMap, Plan } from "./plan.ts";
 import { bareFunction, plumbing } from "../drop/site.ts";
 
@@ -39,7 +39,7 @@ export function keyReader(
   const remembered = new Map<string, SeriesKey>();
   const split = new Map<string, { chosen: number; values: KeyPart[] }>();
   // What a key is looked up as changes: only how it is written stays.
-  const lookedUp = fields.some((field) => ["lookup", "later"].includes(fieldOf(field).kind));
+  const lookedUp = fields.some(isOutside);
   const rests = new Map(
     plan.counts.map((_, index) => {
       const place = plan.places[index]!;

@@ -265,7 +265,8 @@ function buildMap(
   }
 }
 
-function isOutside(field: FieldName): boolean {
+/** Whether a field is known outside of the kernel only: looked up by its key, or later. */
+export function isOutside(field: FieldName): boolean {
   return fieldOf(field).kind === "lookup" || isLater(field);
 }
 
