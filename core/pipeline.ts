@@ -102,7 +102,7 @@ async function watchWith(
     sums.ticks++;
     sums.seconds += tick.seconds;
     for (const name of ["seen", "counted", "other", "lost"] as const) sums[name] += tick[name];
-    if (tick.gap !== undefined) sums.restarts++;
+    if (tick.gap?.over === true) sums.restarts++;
     evidence.add(tick);
     const transitions = watch.tick(tick);
     sayLosses(tick, plan, options.maxKeys, say);

@@ -116,7 +116,7 @@ describe("the cross-check", () => {
       kernel: 8,
       agrees: true,
     }]);
-    log.add(tick(11_000, [], undefined, { gap: { seconds: 1, why: "" } }));
+    log.add(tick(11_000, [], undefined, { gap: { seconds: 1, why: "", over: true } }));
     log.add(tick(12_000, [[6, 1]], { "1": { UdpRcvbufErrors: 5000 } }));
     expect(log.of(["SOCKET_RCVBUFF"], 10_000)).toEqual([]);
     log.add(tick(13_000, [[6, 2]], { "1": { UdpRcvbufErrors: 5002 } }));

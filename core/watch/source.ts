@@ -41,6 +41,12 @@ export interface Source {
   /** A run with so many keys will follow, as soon as its rules are read: what takes long may begin. */
   prepare?(maxKeys: number): void;
   run(run: SourceRun): Promise<void>;
+  /**
+   * Changes the plan of the run that is under way, without missing a drop: the old plan counts until
+   * the new one does. Settles when that is so; ticks carry the new plan from then on. It rejects where
+   * the new plan can't be run, and then the old one goes on.
+   */
+  replan?(plan: Plan): Promise<void>;
   /** What it would run in the kernel for a plan, where it runs something there. */
   program?(plan: Plan, interval: number): Promise<string>;
 }

@@ -2,6 +2,7 @@
 import type { CounterReading } from "../drop/counter.ts";
 import type { Drop } from "../drop/field.ts";
 import type { KeptDrop, SeriesKey } from "../plan/key.ts";
+import type { Plan } from "../plan/plan.ts";
 
 /** How many drops had a key, and the sum where the map has one. */
 export interface Counted {
@@ -45,8 +46,15 @@ export interface Tick {
   readonly counters?: CounterReading | undefined;
   /** Lines of the source that couldn't be read. */
   readonly unreadable: number;
-  /** The source was not counting for so long; how many drops it missed nobody knows. */
-  readonly gap?: { readonly seconds: number; readonly why: string } | undefined;
+  /**
+   * The source was not counting for so long; how many drops it missed nobody knows. While that lasts
+   * there is such a tick each interval, and one that says it is over.
+   */
+  readonly gap?:
+    | { readonly seconds: number; readonly why: string; readonly over: boolean }
+    | undefined;
+  /** What its maps are of, where the source was given another plan since it began (Source.replan). */
+  readonly plan?: Plan | undefined;
 }
 
 /** Adds up seen, counted, other and lost, so that the sum always holds. */

@@ -161,7 +161,7 @@ describe("a rule with `below`", () => {
     expect(shown(second())).toEqual([]);
     expect(shown(second())).toEqual([]);
     expect(shown(second([[filter(), 9]]))).toEqual([]);
-    expect(shown(second([], { gap: { seconds: 2, why: "killed" } }))).toEqual([]);
+    expect(shown(second([], { gap: { seconds: 2, why: "killed", over: true } }))).toEqual([]);
     expect(shown(second())).toEqual([]);
     expect(shown(second())).toEqual([]);
     expect(shown(second())).toEqual([["MadeUp", "firing", {}, 0]]);
@@ -332,7 +332,7 @@ describe("how sure an alert is", () => {
     const { second, quiet } = watching([
       ruleOf({ by: ["dport"], above: 0, window: 3000, keepFiringFor: 1 }),
     ]);
-    second([], { gap: { seconds: 2, why: "killed" } });
+    second([], { gap: { seconds: 2, why: "killed", over: true } });
     expect(sure(second([[noSocket("53"), 1]]))).toEqual([["MadeUp", false, 0]]);
     quiet(2);
     expect(sure(quiet(1))).toEqual([["MadeUp", true, 0]]);
@@ -388,7 +388,7 @@ describe("an alert that began before the counting did", () => {
     expect(shown(second([[noSocket("53"), 6]]))).toEqual([
       ["MadeUp", "firing", { dport: "53", l4: "UDP" }, 6],
     ]);
-    second([], { gap: { seconds: 9, why: "killed" } });
+    second([], { gap: { seconds: 9, why: "killed", over: true } });
     expect(shown(quiet(2))).toEqual([]);
     expect(shown(quiet(1))).toEqual([["MadeUp", "resolved", { dport: "53", l4: "UDP" }, 0]]);
   });

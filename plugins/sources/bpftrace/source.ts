@@ -251,7 +251,7 @@ function gapTick(run: SourceRun, seconds: number, why: string): Tick {
     maps: run.plan.maps.map(() => ({ entries: [], other: 0, lost: 0 })),
     samples: [],
     unreadable: 0,
-    gap: { seconds, why },
+    gap: { seconds, why, over: true },
   };
 }
 
