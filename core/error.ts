@@ -302,6 +302,39 @@ export function textFailed(place: Place, text: string, message: string): Dropwat
   );
 }
 
+/**
+ * The process that ran this rule's code had taken too much memory, and was ended. It is started again
+ * for the other rules.
+ */
+export function ruleTooLarge(place: Place, megabytes: number, doing: string): DropwatchError {
+  return new DropwatchError(
+    "RULE_TOO_LARGE",
+    `Cannot ${doing} the rule: it takes more than ${megabytes} MB of memory`,
+    { place, exit: exitCode.finding, data: { megabytes, doing } },
+  );
+}
+
+/** The code of a rule printed without end, and its process was ended. */
+export function ruleFloods(place: Place, doing: string): DropwatchError {
+  return new DropwatchError("RULE_FLOODS", `Cannot ${doing} the rule: it prints without end`, {
+    place,
+    exit: exitCode.finding,
+    data: { doing },
+  });
+}
+
+/**
+ * A filter, `each` or `tick` of a rule threw an exception, or returned something else than it must. The
+ * alerts of the rule stay as they are until it has run again.
+ */
+export function codeFailed(place: Place, code: string, message: string): DropwatchError {
+  return new DropwatchError("CODE_FAILED", `Cannot run the ${code} of a rule: ${message}`, {
+    place,
+    exit: exitCode.finding,
+    data: { code },
+  });
+}
+
 /** The process that runs rules ended three times before it was ready to run one. */
 export function hostFailed(how: string): DropwatchError {
   return new DropwatchError(

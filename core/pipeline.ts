@@ -7,7 +7,7 @@ import type { Sink } from "./alert/sink.ts";
 import { DropwatchError, reasonOf } from "./error.ts";
 import { makePlan } from "./plan/plan.ts";
 import type { Plan, PlanStyle } from "./plan/plan.ts";
-import type { CheckedRule } from "./rule/check.ts";
+import type { CheckedRule } from "./rule/checked.ts";
 import type { RuleSet } from "./rule/load.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
 import { maxText, textNames } from "./rule/rule.ts";
@@ -318,8 +318,9 @@ async function textOf(
   const text = rule.texts[name];
   if (text === undefined) return undefined;
   if (typeof text === "string") return text.slice(0, maxText);
+  if (typeof text === "function") return text(facts).slice(0, maxText);
   try {
-    return await rules.host.text(rule.file, rule.index, name, facts);
+    return await rules.host.text(rule, name, facts);
   } catch (thrown) {
     log(`${rule.alert}: ${reasonOf(thrown)}`);
     return undefined;

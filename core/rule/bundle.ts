@@ -2,6 +2,7 @@
 // here; esbuild only reads.
 import { build } from "esbuild";
 import type { BuildFailure, Message, Plugin } from "esbuild";
+import { createHash } from "node:crypto";
 import { SourceMap } from "node:module";
 import { relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,8 @@ import { apiModule } from "./api.ts";
 
 /** A bundle: JavaScript, and the way back from its lines to the source's. */
 export interface Bundle {
+  /** Another one for other code, or the same in another file. */
+  readonly id: string;
   readonly code: string;
   /** The place in the source of a `line:column` of the bundle. */
   place(at: string): Place;
@@ -113,6 +116,7 @@ async function bundleAll(
 function makeBundle(file: string, code: string, map: string): Bundle {
   let parsed: SourceMap | undefined;
   return {
+    id: createHash("sha256").update(`${file}\0${code}`).digest("hex").slice(0, 16),
     code,
     place(at) {
       const [line, column] = at.split(":").map(Number);

@@ -8,7 +8,7 @@ import type { SourceFacts } from "../watch/source.ts";
 import { bundleFiles, shown } from "./bundle.ts";
 import type { Bundle, Bundled } from "./bundle.ts";
 import { checkRule } from "./check.ts";
-import type { CheckedRule } from "./check.ts";
+import type { CheckedRule } from "./checked.ts";
 import { startRuleHost } from "./host.ts";
 import type { RuleHost } from "./host.ts";
 import type { UncheckedRule } from "./host_message.ts";
