@@ -1,12 +1,12 @@
 // Whether a condition holds for a combination of labels, from windows and what is remembered. The
 // answer may be that nobody can say yet: a window that wasn't counted whole holds too few drops.
 import type { Plan } from "../plan/plan.ts";
-import type { CheckedCondition, CheckedRule, Leaf, Stream, Value } from "../rule/checked.ts";
-import { CodeSamples, FirstSeen, LastSeen } from "./remembered.ts";
+import type { CheckedCondition, Leaf, Stream, Value } from "../rule/checked.ts";
+import type { CodeSamples, FirstSeen, LastSeen } from "./remembered.ts";
 import type { Consumer, Feed, Labels } from "./stream.ts";
 import { noLabels } from "./stream.ts";
 import type { Tick } from "./tick.ts";
-import { Window } from "./window.ts";
+import type { Window } from "./window.ts";
 import type { Series } from "./window.ts";
 
 /** A window among the consumers of a stream. */

@@ -62,7 +62,7 @@ export class FirstSeen implements Consumer {
   readonly #learn: number;
   readonly #ever: EverSeen;
   /** New with the tick that was ended last: how many drops each had. */
-  readonly fresh = new Map<string, number>();
+  readonly fresh: Map<string, number> = new Map();
   #open = new Map<string, number>();
   #missing = 0;
 
@@ -125,11 +125,11 @@ export class CodeSamples implements Consumer {
   /** Those of the tick that was ended last. */
   #ready = new Map<string, Collected>();
   /** Drops that each combination had with the tick that was ended last. */
-  readonly fresh = new Map<string, number>();
+  readonly fresh: Map<string, number> = new Map();
   #missing = 0;
   #nextTick = 0;
   /** Those whose memory changed and wasn't kept yet. */
-  readonly unsaved = new Set<string>();
+  readonly unsaved: Set<string> = new Set();
 
   /** `order`: where the labels of the rule stand among those of a sample. */
   constructor(limit: number, order: readonly number[], memory: Map<string, CodeMemory>) {
