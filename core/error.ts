@@ -335,6 +335,15 @@ export function codeFailed(place: Place, code: string, message: string): Dropwat
   });
 }
 
+/** The code of a rule takes longer than there are ticks: some were left out for its rules. */
+export function tooSlow(place: Place, ticks: number): DropwatchError {
+  return new DropwatchError(
+    "RULE_TOO_SLOW",
+    `Cannot keep up: ${ticks} ticks wait for the code of the rule, and what comes is left out`,
+    { place, exit: exitCode.finding, data: { ticks } },
+  );
+}
+
 /** The process that runs rules ended three times before it was ready to run one. */
 export function hostFailed(how: string): DropwatchError {
   return new DropwatchError(
@@ -365,6 +374,31 @@ export function duplicateAlert(place: Place, alert: string, first: Place): Dropw
     "DUPLICATE_ALERT",
     `The alert name ${quote(alert)} is taken: ${showPlace(first)} has it, each rule needs its own`,
     { place, exit: exitCode.finding, data: { alert } },
+  );
+}
+
+/**
+ * `overrides` in the config names a rule that there isn't, or overrides the threshold of one that has no
+ * such thing. The rules are loaded as they are.
+ */
+export function badOverride(
+  alert: string,
+  message: string,
+  nearest: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "BAD_OVERRIDE",
+    `Cannot override the rule ${quote(alert)}: ${message}${suggest(nearest)}`,
+    { exit: exitCode.finding, data: { alert, nearest } },
+  );
+}
+
+/** Another plan is needed for rules that were reloaded, and the source can't change its plan. */
+export function noReplan(source: string): DropwatchError {
+  return new DropwatchError(
+    "NO_REPLAN",
+    `Cannot reload: the source ${source} can't count anything else while it runs; start dropwatch again`,
+    { exit: exitCode.finding, data: { source } },
   );
 }
 

@@ -4,7 +4,7 @@ import { runPipeline } from "../../core/pipeline.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
-import { openAlertStore } from "../../core/store.ts";
+import { openStore } from "../../core/store.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import type { Command, Terminal } from "../command.ts";
 import { endAfter } from "../ending.ts";
@@ -40,9 +40,7 @@ export const watchCommand: Command = {
     const files = await findRuleFiles(setting.rules);
     setting.source.prepare?.(setting.maxKeys);
     const rules = await readRules(files, setting, terminal);
-    const store = setting.state === undefined
-      ? undefined
-      : openAlertStore(setting.state, terminal.log);
+    const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
       for (const error of rules.errors) terminal.log(showError(error));
       if (rules.rules.length === 0) {

@@ -2,7 +2,14 @@
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { duplicateAlert, noRules, notARule, ruleThrew, unreadableFile } from "../error.ts";
+import {
+  badOverride,
+  duplicateAlert,
+  noRules,
+  notARule,
+  ruleThrew,
+  unreadableFile,
+} from "../error.ts";
 import type { DropwatchError } from "../error.ts";
 import type { SourceFacts } from "../watch/source.ts";
 import { bundleFiles, shown } from "./bundle.ts";
@@ -12,12 +19,32 @@ import type { CheckedRule } from "./checked.ts";
 import { startRuleHost } from "./host.ts";
 import type { RuleHost } from "./host.ts";
 import type { UncheckedRule } from "./host_message.ts";
+import { hasThreshold, overridden } from "./override.ts";
+import type { Overrides } from "./override.ts";
+import { ownRuleNames } from "./own_rules.ts";
+import { nearest } from "../nearest.ts";
 
 /** All rules that could be read, and what was wrong with the rest. */
 export interface RuleSet {
   readonly rules: readonly CheckedRule[];
   readonly errors: readonly DropwatchError[];
   readonly host: RuleHost;
+  /**
+   * Reads files again. A file that is as it was costs nothing, one that can't be loaded as it is now
+   * keeps the rules it had. Until `done`, functions of the rules before can be run too.
+   */
+  reload(files: readonly string[]): Promise<Reloaded>;
+}
+
+/** What became of rules that were read again. */
+export interface Reloaded {
+  readonly rules: readonly CheckedRule[];
+  /** Whether they are others than before. */
+  readonly changed: boolean;
+  /** What is wrong with files as they are now. */
+  readonly errors: readonly DropwatchError[];
+  /** The rules before aren't needed any more. */
+  done(): Promise<void>;
 }
 
 /**
@@ -84,39 +111,127 @@ export interface LoadOptions {
   /** Milliseconds between ticks: windows are multiples of it. */
   readonly interval: number;
   readonly log: (message: string) => void;
+  /** Told of a file whose code ends its process when nobody had asked it for anything. */
+  readonly blame?: ((file: string, bundle: string, error: DropwatchError) => void) | undefined;
+  /** What the config says of rules, by the alert's name. */
+  readonly overrides?: Overrides | undefined;
+}
+
+/** A file as it was loaded last. */
+interface LoadedFile {
+  readonly bundle: string;
+  readonly rules: readonly CheckedRule[];
+  readonly errors: readonly DropwatchError[];
+  /** The bundle that could not be loaded since, and why. */
+  readonly broken?: { readonly bundle: string; readonly errors: readonly DropwatchError[] };
 }
 
 /** Reads, runs and checks the rules of files. The host that ran them is the caller's to close. */
 export async function loadRules(options: LoadOptions): Promise<RuleSet> {
   const [host, bundled] = await Promise.all([
-    startRuleHost(options.log),
+    startRuleHost(options.log, options.blame),
     bundleFiles(options.files),
   ]);
   try {
-    const errors: DropwatchError[] = [];
-    const rules: CheckedRule[] = [];
-    const loading = options.files.map((file) => loadFile(file, bundled, host));
+    const loading = options.files.map((file) => loadFile(file, bundled, host, false));
     // A file that fails is told in its turn; what the source lacks is told first.
     const [facts, ...raw] = await Promise.all([options.facts(), ...loading]);
-    const loaded = raw.map((read) => checkFile(read, { ...options, facts }));
-    const taken = new Map<string, CheckedRule>();
-    for (const file of loaded) {
-      errors.push(...file.errors);
-      for (const rule of file.rules) {
-        const first = taken.get(rule.alert);
-        if (first !== undefined) {
-          errors.push(duplicateAlert(rule.place, rule.alert, first.place));
-        } else {
-          taken.set(rule.alert, rule);
-          rules.push(rule);
-        }
-      }
-    }
-    return { rules, errors, host };
+    const context = { ...options, facts };
+    const files = new Map<string, LoadedFile>();
+    options.files.forEach((file, i) => {
+      files.set(file, {
+        bundle: bundled.bundles.get(file)?.id ?? "",
+        ...checkFile(raw[i]!, context),
+      });
+    });
+    const { rules, errors } = collect(files);
+    return {
+      rules,
+      errors: [...errors, ...strangers(options.overrides, rules)],
+      host,
+      reload: (names) => reloadFiles(names, files, host, context),
+    };
   } catch (thrown) {
     await host.close();
     throw thrown;
   }
+}
+
+/** Overrides of rules that there aren't. */
+function strangers(
+  overrides: Overrides | undefined,
+  rules: readonly CheckedRule[],
+): DropwatchError[] {
+  const names = [...rules.map(({ alert }) => alert), ...ownRuleNames];
+  return Object.keys(overrides ?? {}).filter((name) => !names.includes(name))
+    .map((name) => badOverride(name, "there is no such rule", nearest(name, names)));
+}
+
+/** The rules of all files; of two with one name the first one is taken. */
+function collect(
+  files: ReadonlyMap<string, LoadedFile>,
+): { rules: CheckedRule[]; errors: DropwatchError[] } {
+  const rules: CheckedRule[] = [];
+  const errors: DropwatchError[] = [];
+  const taken = new Map<string, CheckedRule>();
+  for (const file of files.values()) {
+    errors.push(...file.errors, ...file.broken?.errors ?? []);
+    for (const rule of file.rules) {
+      const first = taken.get(rule.alert);
+      if (first !== undefined) {
+        errors.push(duplicateAlert(rule.place, rule.alert, first.place));
+      } else {
+        taken.set(rule.alert, rule);
+        rules.push(rule);
+      }
+    }
+  }
+  return { rules, errors };
+}
+
+async function reloadFiles(
+  names: readonly string[],
+  files: Map<string, LoadedFile>,
+  host: RuleHost,
+  context: CheckOptions,
+): Promise<Reloaded> {
+  const bundled = await bundleFiles(names);
+  const before = collect(files).rules;
+  const old = new Map(files);
+  files.clear();
+  for (const file of names) {
+    const known = old.get(file);
+    const bundle = bundled.bundles.get(file)?.id ?? "";
+    const broken = bundled.errors.get(file);
+    if (known !== undefined && broken === undefined && bundle === known.bundle) {
+      // It is as it was, or as it was before it was broken.
+      files.set(file, { bundle, rules: known.rules, errors: known.errors });
+      continue;
+    }
+    if (known?.broken !== undefined && bundle !== "" && known.broken.bundle === bundle) {
+      files.set(file, known);
+      continue;
+    }
+    const checked = checkFile(await loadFile(file, bundled, host, true), context);
+    const isGood = checked.errors.length === 0;
+    if (isGood || known === undefined || known.rules.length === 0) {
+      files.set(file, { bundle, ...checked });
+      continue;
+    }
+    files.set(file, { ...known, broken: { bundle, errors: checked.errors } });
+    if (bundle !== "") await host.forget(file, bundle);
+  }
+  const { rules, errors } = collect(files);
+  return {
+    rules,
+    errors,
+    changed: rules.length !== before.length || rules.some((rule, i) => rule !== before[i]),
+    async done() {
+      for (const [file, { bundle }] of old) {
+        if (bundle !== "" && files.get(file)?.bundle !== bundle) await host.forget(file, bundle);
+      }
+    },
+  };
 }
 
 /** A file as it was run. */
@@ -124,12 +239,17 @@ type RanFile =
   | { readonly errors: readonly DropwatchError[] }
   | { readonly file: string; readonly bundle: Bundle; readonly rules: readonly UncheckedRule[] };
 
-async function loadFile(file: string, bundled: Bundled, host: RuleHost): Promise<RanFile> {
+async function loadFile(
+  file: string,
+  bundled: Bundled,
+  host: RuleHost,
+  apart: boolean,
+): Promise<RanFile> {
   const broken = bundled.errors.get(file);
   const bundle = bundled.bundles.get(file);
   if (broken !== undefined) return { errors: [broken] };
   if (bundle === undefined) return { errors: [unreadableFile(shown(file), "no bundle")] };
-  const loaded = await host.load(file, bundle);
+  const loaded = await host.load(file, bundle, apart);
   if ("error" in loaded) return { errors: [loaded.error] };
   if ("rules" in loaded) return { file, bundle, rules: loaded.rules };
   const { failure } = loaded;
@@ -142,9 +262,14 @@ async function loadFile(file: string, bundled: Bundled, host: RuleHost): Promise
   };
 }
 
+/** What rules are checked with. */
+interface CheckOptions extends Pick<LoadOptions, "interval" | "overrides"> {
+  readonly facts: SourceFacts;
+}
+
 function checkFile(
   ran: RanFile,
-  options: { readonly facts: SourceFacts; readonly interval: number },
+  { facts, interval, overrides }: CheckOptions,
 ): { rules: CheckedRule[]; errors: readonly DropwatchError[] } {
   if ("errors" in ran) return { rules: [], errors: ran.errors };
   const { file, bundle } = ran;
@@ -154,11 +279,22 @@ function checkFile(
     if (text === undefined) texts.set(name, text = textOf(name));
     return text;
   };
+  const wrong = ran.rules.flatMap((raw) => {
+    const override = overrides?.[String(raw.alert)];
+    const numbers = override?.threshold ?? override?.recovery;
+    return numbers === undefined || hasThreshold(raw) ? [] : [
+      badOverride(
+        String(raw.alert),
+        "its condition isn't one value above or below a threshold",
+        [],
+      ),
+    ];
+  });
   const checked = ran.rules.map((raw, index) =>
-    checkRule(raw, { file, index, bundle, source, ...options })
+    checkRule(overridden(raw, overrides), { file, index, bundle, source, facts, interval })
   );
   return {
     rules: checked.flatMap(({ rule }) => rule === undefined ? [] : [rule]),
-    errors: checked.flatMap(({ errors }) => errors),
+    errors: [...wrong, ...checked.flatMap(({ errors }) => errors)],
   };
 }

@@ -73,6 +73,8 @@ export interface AlertEvidence {
 
 export interface EvidenceLog {
   add(tick: Tick): void;
+  /** Other rules from now on. */
+  use(rules: readonly CheckedRule[]): void;
   /**
    * Of a rule's alert with these labels, in its window up to `at`; undefined where nothing was kept.
    * `keeps` are the rule's filters.
@@ -167,13 +169,19 @@ export function evidenceLog(
   world: ReasonWorld,
   release: string,
 ): EvidenceLog {
-  const longest = Math.max(0, ...rules.map(({ condition }) => streamsOf(condition)[0].span));
+  const longestOf = (rules: readonly CheckedRule[]): number =>
+    Math.max(0, ...rules.map(({ condition }) => streamsOf(condition)[0].span));
+  let longest = longestOf(rules);
   const matchers = new Map<CheckedRule, (drop: Drop) => boolean>();
   const log: Kept[] = [];
   let size = 0;
   let keeps = false;
-  const counters = crossCheckLog(longest, world.names.reason);
+  const counters = crossCheckLog(() => longest, world.names.reason);
   return {
+    use(rules) {
+      longest = longestOf(rules);
+      matchers.clear();
+    },
     add(tick) {
       counters.add(tick);
       const drops = tick.evidence ?? [];

@@ -5,18 +5,27 @@ import { textOf } from "./stream.ts";
 import type { Consumer, Labels } from "./stream.ts";
 import type { Tick } from "./tick.ts";
 
+/** When combinations were last seen, and since when that is known. */
+export interface SeenMemory {
+  /** By text, in milliseconds since 1970; 0 while the tick isn't ended. */
+  readonly seen: Map<string, number>;
+  since: number;
+}
+
 /** When each combination was last seen: for `absent`. */
 export class LastSeen implements Consumer {
   readonly #limit: number;
-  /** By text, in milliseconds since 1970; 0 while the tick isn't ended. */
-  readonly seen: Map<string, number>;
+  readonly #memory: SeenMemory;
   #open = new Set<string>();
-  #since = Infinity;
   #missing = 0;
 
-  constructor(limit: number, seen: Map<string, number>) {
+  constructor(limit: number, memory: SeenMemory) {
     this.#limit = limit;
-    this.seen = seen;
+    this.#memory = memory;
+  }
+
+  get seen(): Map<string, number> {
+    return this.#memory.seen;
   }
 
   add({ text }: Labels): boolean {
@@ -35,11 +44,11 @@ export class LastSeen implements Consumer {
   }
 
   interrupt(at: number): void {
-    this.#since = at;
+    this.#memory.since = at;
   }
 
   get since(): number {
-    return this.#since;
+    return this.#memory.since;
   }
 
   get missing(): number {
@@ -102,12 +111,20 @@ export class FirstSeen implements Consumer {
   }
 }
 
-/** What code of a rule keeps for one combination of labels. */
+/** What code of a rule keeps. */
 export interface CodeMemory {
+  /** By the text of its labels. */
+  readonly all: Map<string, KeyMemory>;
+  /** Those that changed and weren't kept yet. */
+  readonly unsaved: Set<string>;
+}
+
+/** What it keeps for one combination of labels. */
+export interface KeyMemory {
   readonly labels: readonly string[];
-  state?: KeptState | undefined;
-  active: boolean;
-  value: number;
+  readonly state?: KeptState | undefined;
+  readonly active: boolean;
+  readonly value: number;
 }
 
 /** The drops of a tick with the same labels. */
@@ -120,7 +137,8 @@ interface Collected {
 export class CodeSamples implements Consumer {
   readonly #limit: number;
   readonly #order: readonly number[];
-  readonly memory: Map<string, CodeMemory>;
+  readonly memory: Map<string, KeyMemory>;
+  readonly #unsaved: Set<string>;
   #open = new Map<string, Collected>();
   /** Those of the tick that was ended last. */
   #ready = new Map<string, Collected>();
@@ -128,14 +146,13 @@ export class CodeSamples implements Consumer {
   readonly fresh: Map<string, number> = new Map();
   #missing = 0;
   #nextTick = 0;
-  /** Those whose memory changed and wasn't kept yet. */
-  readonly unsaved: Set<string> = new Set();
 
   /** `order`: where the labels of the rule stand among those of a sample. */
-  constructor(limit: number, order: readonly number[], memory: Map<string, CodeMemory>) {
+  constructor(limit: number, order: readonly number[], { all, unsaved }: CodeMemory) {
     this.#limit = limit;
     this.#order = order;
-    this.memory = memory;
+    this.memory = all;
+    this.#unsaved = unsaved;
   }
 
   add({ text, labels }: Labels, n: number): boolean {
@@ -184,7 +201,7 @@ export class CodeSamples implements Consumer {
     if (failure !== undefined) return;
     const text = textOf(key.labels);
     const kept = state === undefined ? key.state : state ?? undefined;
-    this.unsaved.add(text);
+    this.#unsaved.add(text);
     if (kept === undefined && !active) this.memory.delete(text);
     else this.memory.set(text, { labels: key.labels, state: kept, active, value });
   }

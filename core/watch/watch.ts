@@ -12,13 +12,14 @@ import type { Happened } from "./health.ts";
 import { makeJudge, WindowUse } from "./judge.ts";
 import type { Judge, JudgeParts } from "./judge.ts";
 import { CodeSamples, FirstSeen, LastSeen } from "./remembered.ts";
-import type { CodeMemory, EverSeen } from "./remembered.ts";
+import type { CodeMemory, EverSeen, SeenMemory } from "./remembered.ts";
 import { step } from "./state.ts";
 import type { AlertState, Change } from "./state.ts";
 import { Feed, labelOrder, streamKey, textOf } from "./stream.ts";
 import type { FilterQuestion } from "./stream.ts";
 import type { Tick } from "./tick.ts";
 import { Window } from "./window.ts";
+import type { KeptWindow, WindowOptions } from "./window.ts";
 
 /** An alert that changed its state. */
 export interface Transition {
@@ -62,11 +63,13 @@ export interface WatchMemory {
   /** By stream and length. */
   readonly windows: Map<string, Window>;
   /** By rule and stream. */
-  readonly lastSeen: Map<string, Map<string, number>>;
+  readonly lastSeen: Map<string, SeenMemory>;
   /** By rule. */
   readonly everSeen: Map<string, EverSeen>;
-  readonly code: Map<string, Map<string, CodeMemory>>;
+  readonly code: Map<string, CodeMemory>;
   readonly rules: Map<string, RememberedRule>;
+  /** Windows of an earlier run. */
+  readonly keptWindows: Map<string, KeptWindow>;
   /** When the last tick was. */
   at: number | undefined;
 }
@@ -117,6 +120,14 @@ export interface WatchOptions {
   readonly before?: readonly WatchMemory[];
 }
 
+/** Equal for counts that are the same. */
+export function countKey({ predicate, by, sum }: Count): string {
+  return JSON.stringify(
+    [predicate, [...by].sort(), sum ?? ""],
+    (_, value) => typeof value === "bigint" ? String(value) : value,
+  );
+}
+
 /** What is counted, once for all rules that ask for the same. */
 export function countsOf(rules: readonly CheckedRule[]): {
   counts: Count[];
@@ -125,13 +136,8 @@ export function countsOf(rules: readonly CheckedRule[]): {
   const counts: Count[] = [];
   const known = new Map<string, number>();
   const byObject = new Map<Count, number>();
-  const keyOf = (count: Count): string =>
-    JSON.stringify(
-      [count.predicate, [...count.by].sort(), count.sum ?? ""],
-      (_, value) => typeof value === "bigint" ? String(value) : value,
-    );
   for (const { count } of rules.flatMap(({ condition }) => dropStreamsOf(condition))) {
-    const key = keyOf(count);
+    const key = countKey(count);
     let index = known.get(key);
     if (index === undefined) {
       index = counts.push(count) - 1;
@@ -143,7 +149,7 @@ export function countsOf(rules: readonly CheckedRule[]): {
 }
 
 /** Says what makes alerts of a rule the same ones: its name, its labels and those of `by`. */
-function identityOf({ alert, severity, labels, by }: CheckedRule): string {
+export function identityOf({ alert, severity, labels, by }: CheckedRule): string {
   return JSON.stringify([alert, severity, Object.entries(labels).sort(), [...by].sort()]);
 }
 
@@ -173,6 +179,7 @@ export function emptyMemory(): WatchMemory {
     everSeen: new Map(),
     code: new Map(),
     rules: new Map(),
+    keptWindows: new Map(),
     at: undefined,
   };
 }
@@ -194,6 +201,15 @@ export function makeWatch(options: WatchOptions): Watch {
       if (found !== undefined) return found;
     }
     return undefined;
+  };
+
+  const newWindow = (options: WindowOptions, key: string): Window => {
+    const window = new Window(options);
+    const kept = find(({ keptWindows }) => keptWindows, key);
+    if (kept !== undefined) window.restore(kept, textOf);
+    // What came before this watch took another's place wasn't counted for it.
+    if (memory.at !== undefined) window.interrupt(memory.at);
+    return window;
   };
 
   const partsOf = (rule: CheckedRule): JudgeParts => {
@@ -218,7 +234,7 @@ export function makeWatch(options: WatchOptions): Watch {
         let use = uses.get(key);
         if (use === undefined) {
           const window = before[0]?.windows.get(key) ??
-            new Window({ length, interval, limit, distinct: distinct !== undefined });
+            newWindow({ length, interval, limit, distinct: distinct !== undefined }, key);
           memory.windows.set(key, window);
           const part = distinct === undefined ? -1 : feed(stream).partOf(distinct, plan);
           use = new WindowUse(window, part);
@@ -228,7 +244,8 @@ export function makeWatch(options: WatchOptions): Watch {
         return use;
       },
       lastSeen(stream) {
-        const seen = find(({ lastSeen }) => lastSeen, own(stream)) ?? new Map<string, number>();
+        const seen = find(({ lastSeen }) => lastSeen, own(stream)) ??
+          { seen: new Map<string, number>(), since: memory.at ?? Infinity };
         memory.lastSeen.set(own(stream), seen);
         const last = new LastSeen(limit, seen);
         feed(stream).consumers.push(last);
@@ -245,7 +262,8 @@ export function makeWatch(options: WatchOptions): Watch {
       },
       codeSamples({ stream, by }) {
         const key = `${rule.alert}\n${labelOrder(by).join()}`;
-        const kept = find(({ code }) => code, key) ?? new Map<string, CodeMemory>();
+        const kept = find(({ code }) => code, key) ??
+          { all: new Map(), unsaved: new Set<string>() };
         memory.code.set(key, kept);
         const names = labelOrder(stream.by);
         const order = labelOrder(by).map((name) => names.indexOf(name));
