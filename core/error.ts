@@ -457,6 +457,25 @@ export function badState(file: string, cause: unknown): DropwatchError {
   );
 }
 
+/** A case of a rule's test isn't as it must be, or two have the same name. */
+export function badRuleTest(
+  where: string,
+  value: unknown,
+  expected: string,
+  nearest: readonly string[] = [],
+): DropwatchError {
+  return new DropwatchError(
+    "BAD_RULE_TEST",
+    `Cannot read ${where}: ${quote(value)}: ${expected}${suggest(nearest)}`,
+    { exit: exitCode.finding, data: { where, value, expected, nearest } },
+  );
+}
+
+/** The rule did something else than its test says. The message has the time, and what each said. */
+export function ruleTestFailed(message: string): DropwatchError {
+  return new DropwatchError("RULE_TEST_FAILED", message, { exit: exitCode.finding });
+}
+
 // --- sources ------------------------------------------------------------------------------------
 
 /**

@@ -101,7 +101,17 @@ export function openStore(folder: string, log: (message: string) => void): State
     database?.close();
     throw /locked|busy/i.test(reasonOf(thrown)) ? stateInUse(folder) : badState(file, thrown);
   }
-  const db = database;
+  return storeIn(database, file, log);
+}
+
+/** A store that is gone with its process. */
+export function openMemoryStore(): StateStore {
+  const database = new DatabaseSync(":memory:");
+  database.exec(schema);
+  return storeIn(database, "memory", () => {});
+}
+
+function storeIn(db: DatabaseSync, file: string, log: (message: string) => void): StateStore {
   const put = db.prepare("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?)");
   const drop = db.prepare("DELETE FROM alert WHERE alert = ? AND labels = ?");
   const putRow = db.prepare("INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?)");
