@@ -8,6 +8,7 @@ import type { Keeper } from "./keep.ts";
 import { makeLane } from "./lane.ts";
 import type { Lane } from "./lane.ts";
 import { makeNotifier } from "./notify.ts";
+import { plural } from "./number.ts";
 import type { Drop } from "./drop/field.ts";
 import { makePlan } from "./plan/plan.ts";
 import type { Count, Plan, PlanStyle } from "./plan/plan.ts";
@@ -333,7 +334,7 @@ async function watchWith(
       broken.push(failedReload(error));
       return;
     }
-    log(`reloaded: ${again.rules.length} rules`);
+    log(`reloaded: ${plural(again.rules.length, "rule")}`);
     await again.done();
   };
   const replan = async (rules: readonly CheckedRule[], plan: Plan): Promise<void> => {
@@ -348,6 +349,11 @@ async function watchWith(
       await source.replan(next.plan);
     }
   };
+  options.rules.onBlame((bundle, error) => {
+    for (const rule of current.rules) {
+      if (rule.bundle === bundle) onFailure(rule, error, Date.now());
+    }
+  });
   // One after the other: each begins with what the one before has left.
   options.onReload?.((files) => reloading = reloading.then(() => reload(files)));
 

@@ -15,6 +15,8 @@ export interface Bundle {
   /** Another one for other code, or the same in another file. */
   readonly id: string;
   readonly code: string;
+  /** All files that it was made of. */
+  readonly inputs: readonly string[];
   /** The place in the source of a `line:column` of the bundle. */
   place(at: string): Place;
 }
@@ -96,13 +98,21 @@ async function bundleAll(
       target: "esnext",
       sourcemap: "external",
       sourcesContent: false,
+      metafile: true,
       logLevel: "silent",
       plugins: [api],
     });
     const outputs = new Map(result.outputFiles.map((output) => [output.path, output.text]));
     files.forEach((file, i) => {
       const path = `/bundled/rule-${i}.mjs`;
-      bundles.set(file, makeBundle(file, outputs.get(path)!, outputs.get(`${path}.map`)!));
+      const made = Object.entries(result.metafile.outputs)
+        .find(([name]) => resolve(name) === path)?.[1];
+      const inputs = Object.keys(made?.inputs ?? {}).filter((name) =>
+        !name.startsWith("dropwatch:")
+      )
+        .map((name) => resolve(name));
+      const [code, map] = [outputs.get(path)!, outputs.get(`${path}.map`)!];
+      bundles.set(file, makeBundle(file, code, map, inputs));
     });
     return undefined;
   } catch (thrown) {
@@ -113,11 +123,17 @@ async function bundleAll(
   }
 }
 
-function makeBundle(file: string, code: string, map: string): Bundle {
+function makeBundle(
+  file: string,
+  code: string,
+  map: string,
+  inputs: readonly string[],
+): Bundle {
   let parsed: SourceMap | undefined;
   return {
     id: createHash("sha256").update(`${file}\0${code}`).digest("hex").slice(0, 16),
     code,
+    inputs,
     place(at) {
       const [line, column] = at.split(":").map(Number);
       if (line === undefined || column === undefined) return { file: shown(file) };

@@ -78,12 +78,12 @@ interface Group {
 const maxIdleEnds = 3;
 
 /**
- * Starts the host. `log` gets what rules print; `blame` is told of a file whose code ended its process
- * when nobody had asked it for anything.
+ * Starts the host. `log` gets what rules print; `blame` is told of a bundle whose code ended its
+ * process when nobody had asked it for anything.
  */
 export async function startRuleHost(
   log: (message: string) => void,
-  blame: (file: string, bundle: string, error: DropwatchError) => void = () => {},
+  blame: (bundle: string, error: DropwatchError) => void = () => {},
 ): Promise<RuleHost> {
   const folder = await mkdtemp(join(tmpdir(), "dropwatch-rules-"));
   const root = process.getuid?.() === 0;
@@ -193,7 +193,7 @@ export async function startRuleHost(
     const [[bundle, { file }] = ["", { file: "" }], ...others] = [...group.bundles];
     if (others.length > 0) divide(group);
     else if (file !== "") {
-      blame(file, bundle, ruleCrashed({ file: shown(file) }, "go on with", how));
+      blame(bundle, ruleCrashed({ file: shown(file) }, "go on with", how));
     }
   };
 

@@ -8,6 +8,7 @@ import {
   noRules,
   notARule,
   ruleThrew,
+  showError,
   unreadableFile,
 } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
@@ -29,6 +30,10 @@ export interface RuleSet {
   readonly rules: readonly CheckedRule[];
   readonly errors: readonly DropwatchError[];
   readonly host: RuleHost;
+  /** All files that rules were made of, at the last time that they were read. */
+  inputs(): readonly string[];
+  /** From now on `blame` is told of a bundle whose code ends its process when nobody asked it anything. */
+  onBlame(blame: (bundle: string, error: DropwatchError) => void): void;
   /**
    * Reads files again. A file that is as it was costs nothing, one that can't be loaded as it is now
    * keeps the rules it had. Until `done`, functions of the rules before can be run too.
@@ -111,8 +116,6 @@ export interface LoadOptions {
   /** Milliseconds between ticks: windows are multiples of it. */
   readonly interval: number;
   readonly log: (message: string) => void;
-  /** Told of a file whose code ends its process when nobody had asked it for anything. */
-  readonly blame?: ((file: string, bundle: string, error: DropwatchError) => void) | undefined;
   /** What the config says of rules, by the alert's name. */
   readonly overrides?: Overrides | undefined;
 }
@@ -120,6 +123,7 @@ export interface LoadOptions {
 /** A file as it was loaded last. */
 interface LoadedFile {
   readonly bundle: string;
+  readonly inputs: readonly string[];
   readonly rules: readonly CheckedRule[];
   readonly errors: readonly DropwatchError[];
   /** The bundle that could not be loaded since, and why. */
@@ -128,8 +132,9 @@ interface LoadedFile {
 
 /** Reads, runs and checks the rules of files. The host that ran them is the caller's to close. */
 export async function loadRules(options: LoadOptions): Promise<RuleSet> {
+  let blame = (_: string, error: DropwatchError): void => options.log(showError(error));
   const [host, bundled] = await Promise.all([
-    startRuleHost(options.log, options.blame),
+    startRuleHost(options.log, (bundle, error) => blame(bundle, error)),
     bundleFiles(options.files),
   ]);
   try {
@@ -141,6 +146,7 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
     options.files.forEach((file, i) => {
       files.set(file, {
         bundle: bundled.bundles.get(file)?.id ?? "",
+        inputs: bundled.bundles.get(file)?.inputs ?? [file],
         ...checkFile(raw[i]!, context),
       });
     });
@@ -149,6 +155,8 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
       rules,
       errors: [...errors, ...strangers(options.overrides, rules)],
       host,
+      inputs: () => [...new Set([...files.values()].flatMap(({ inputs }) => inputs))],
+      onBlame: (listener) => void (blame = listener),
       reload: (names) => reloadFiles(names, files, host, context),
     };
   } catch (thrown) {
@@ -201,11 +209,11 @@ async function reloadFiles(
   files.clear();
   for (const file of names) {
     const known = old.get(file);
-    const bundle = bundled.bundles.get(file)?.id ?? "";
+    const { id: bundle = "", inputs = known?.inputs ?? [file] } = bundled.bundles.get(file) ?? {};
     const broken = bundled.errors.get(file);
     if (known !== undefined && broken === undefined && bundle === known.bundle) {
       // It is as it was, or as it was before it was broken.
-      files.set(file, { bundle, rules: known.rules, errors: known.errors });
+      files.set(file, { bundle, inputs, rules: known.rules, errors: known.errors });
       continue;
     }
     if (known?.broken !== undefined && bundle !== "" && known.broken.bundle === bundle) {
@@ -215,10 +223,10 @@ async function reloadFiles(
     const checked = checkFile(await loadFile(file, bundled, host, true), context);
     const isGood = checked.errors.length === 0;
     if (isGood || known === undefined || known.rules.length === 0) {
-      files.set(file, { bundle, ...checked });
+      files.set(file, { bundle, inputs, ...checked });
       continue;
     }
-    files.set(file, { ...known, broken: { bundle, errors: checked.errors } });
+    files.set(file, { ...known, inputs, broken: { bundle, errors: checked.errors } });
     if (bundle !== "") await host.forget(file, bundle);
   }
   const { rules, errors } = collect(files);

@@ -262,7 +262,7 @@ class CaseRun {
 /** Checks rules as they are when they are loaded. */
 function checkRules(rules: readonly Rule[], version: number, interval: number): CheckedRule[] {
   const file = "the rule of the test";
-  const bundle = { id: `test ${version}`, code: "", place: () => ({ file }) };
+  const bundle = { id: `test ${version}`, code: "", inputs: [], place: () => ({ file }) };
   const checked = rules.map((rule, index) => {
     // As it comes from the rule host: without functions.
     const raw = JSON.parse(JSON.stringify(rule.data)) as UncheckedRule;
