@@ -427,6 +427,32 @@ export function noRules(where: string): DropwatchError {
   );
 }
 
+/** There is no test of a rule where tests were looked for: no `*.test.ts` or `*.test.js`. */
+export function noRuleTests(where: string): DropwatchError {
+  return new DropwatchError(
+    "NO_RULE_TESTS",
+    `Cannot find a test in ${where}: there is no *.test.ts or *.test.js; \`dropwatch new NAME\` writes a ` +
+      `rule with its test`,
+    { exit: exitCode.usage, data: { where } },
+  );
+}
+
+/** A file that was to be written is there already. */
+export function fileExists(file: string): DropwatchError {
+  return new DropwatchError("FILE_EXISTS", "Cannot write it: it is there already", {
+    place: { file },
+  });
+}
+
+/** The name of a new rule can't be that of an alert. */
+export function badAlertName(name: string): DropwatchError {
+  return new DropwatchError(
+    "BAD_ALERT_NAME",
+    `Cannot name an alert ${quote(name)}: expected letters and digits, as in SocketFilterDrops`,
+    { data: { name } },
+  );
+}
+
 /**
  * A text is no duration, or one of zero: a number and `ms`, `s`, `m`, `h` or `d`, several of them
  * with the larger first.

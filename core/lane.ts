@@ -8,8 +8,10 @@ import type { Happened } from "./watch/health.ts";
 import type { Tick } from "./watch/tick.ts";
 import type { Transition, Watch } from "./watch/watch.ts";
 
-/** How many ticks may wait for code; beyond them the oldest are given up. */
+/** How many ticks may wait for code; what comes beyond them is given up. */
 const mostWaiting = 30;
+/** From so many on, whoever can wait with the next one is asked to. */
+const manyWaiting = 8;
 
 export interface LaneOptions {
   /** What runs the code; a process of its own, or in a test of a rule this one. */
@@ -25,6 +27,8 @@ export interface Lane {
   push(tick: Tick, happened: readonly Happened[]): void;
   /** Settles when all ticks so far were judged. */
   idle(): Promise<void>;
+  /** Whether so many ticks wait that the next one had better wait, too. */
+  readonly busy: boolean;
   /** Puts another watch in its place, once what waits was judged. */
   replace(make: (before: Watch) => Watch): void;
 }
@@ -62,6 +66,9 @@ export function makeLane(first: Watch, options: LaneOptions): Lane {
       });
     },
     idle: () => last,
+    get busy() {
+      return waiting >= manyWaiting;
+    },
     replace(make) {
       enqueue(() => void (watch = make(watch)));
     },

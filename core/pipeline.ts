@@ -146,6 +146,9 @@ async function watchWith(
   let texts: Promise<void> = Promise.resolve();
   const onTransitions = (transitions: readonly Transition[], at: number): void => {
     for (const each of transitions) options.onTransition?.(each);
+    // Where nobody is told, and nothing is kept, no texts are needed.
+    if (transitions.length === 0 && keeper === undefined) return;
+    if (queues.length === 0 && keeper === undefined) return;
     const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
     texts = texts.then(async () => {
       const messages = await Promise.all(due.map(async (transition) => ({
@@ -280,7 +283,7 @@ async function watchWith(
     offences.keep(rules);
   };
 
-  const onTick = (tick: Tick): void => {
+  const onTick = (tick: Tick): void | Promise<void> => {
     if (next !== undefined && tick.plan === next.plan) {
       swap(next.rules, next.plan);
       next = undefined;
@@ -306,6 +309,8 @@ async function watchWith(
     if (keeper === undefined) memoriesOf(current).forEach(forgetUnsaved);
     sayLosses(tick, current.plan, options.maxKeys, say);
     options.onTick?.(tick, current.watch);
+    const busy = [...current.lanes.values()].filter(({ busy }) => busy);
+    if (busy.length > 0) return Promise.all(busy.map((lane) => lane.idle())).then(() => {});
   };
 
   let reloading: Promise<void> = Promise.resolve();

@@ -171,3 +171,55 @@ export async function bundleHost(): Promise<string> {
   });
   return result.outputFiles[0]!.text;
 }
+
+const projectFile = (name: string): string =>
+  fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
+/** "dropwatch" and what tests of rules import, as this process has it. */
+const testing: Plugin = {
+  name: "dropwatch",
+  setup({ onResolve }) {
+    onResolve({ filter: /^dropwatch$/ }, () => ({ path: projectFile("mod.ts") }));
+    onResolve({ filter: /^dropwatch\/test$/ }, () => ({ path: projectFile("testing.ts") }));
+    onResolve(
+      { filter: /^bun:test$/ },
+      ({ path }) =>
+        "Bun" in globalThis ? { path, external: true } : { path: projectFile("test/shim/bun.ts") },
+    );
+  },
+};
+
+/**
+ * Bundles tests of rules, each by itself with all that it imports, for the runner of this runtime. The
+ * bundles are written to `folder`, and named as the files are.
+ *
+ * @throws DropwatchError RULE_SYNTAX.
+ */
+export async function bundleTests(files: readonly string[], folder: string): Promise<string[]> {
+  const written: string[] = [];
+  for (const file of files) {
+    const name = shown(file).replaceAll(/[/\\]/g, ".").replace(/\.[tj]s$/, ".mjs").replace(
+      /^\.+/,
+      "",
+    );
+    const outfile = resolve(folder, name);
+    try {
+      await build({
+        entryPoints: [file],
+        outfile,
+        bundle: true,
+        format: "esm",
+        platform: "node",
+        target: "esnext",
+        logLevel: "silent",
+        plugins: [testing],
+      });
+    } catch (thrown) {
+      const [message] = (thrown as Partial<BuildFailure>).errors ?? [];
+      if (message === undefined) throw thrown;
+      throw syntaxError(message, file);
+    }
+    written.push(outfile);
+  }
+  return written;
+}

@@ -6,6 +6,7 @@ import {
   badOverride,
   duplicateAlert,
   noRules,
+  noRuleTests,
   notARule,
   ruleThrew,
   showError,
@@ -62,8 +63,9 @@ export async function findRuleFiles(places: readonly string[]): Promise<string[]
   const files: string[] = [];
   for (const place of places) {
     try {
-      if ((await stat(place)).isDirectory()) files.push(...await ruleFilesBelow(resolve(place)));
-      else files.push(resolve(place));
+      if ((await stat(place)).isDirectory()) {
+        files.push(...await filesBelow(resolve(place), isRuleFile));
+      } else files.push(resolve(place));
     } catch (thrown) {
       throw unreadableFile(place, thrown);
     }
@@ -72,15 +74,36 @@ export async function findRuleFiles(places: readonly string[]): Promise<string[]
   return [...new Set(files)];
 }
 
+/**
+ * The tests of rules in folders: every `*.test.ts` and `*.test.js` below them. A file named itself is
+ * taken as it is.
+ *
+ * @throws DropwatchError UNREADABLE_FILE, NO_RULE_TESTS.
+ */
+export async function findRuleTests(places: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const place of places) {
+    try {
+      if ((await stat(place)).isDirectory()) {
+        files.push(...await filesBelow(resolve(place), isTest));
+      } else files.push(resolve(place));
+    } catch (thrown) {
+      throw unreadableFile(place, thrown);
+    }
+  }
+  if (files.length === 0) throw noRuleTests(places.map((place) => join(place)).join(", "));
+  return [...new Set(files)];
+}
+
 /** Links to files are followed; those to folders aren't: they may lead round in a circle. */
-async function ruleFilesBelow(folder: string): Promise<string[]> {
+async function filesBelow(folder: string, fits: (name: string) => boolean): Promise<string[]> {
   const files: string[] = [];
   const entries = await readdir(folder, { withFileTypes: true });
   for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
     const path = join(folder, entry.name);
     if (/^[._]/.test(entry.name) || entry.name === "node_modules") continue;
-    if (entry.isDirectory()) files.push(...await ruleFilesBelow(path));
-    else if (isRuleFile(entry.name) && (entry.isFile() || await leadsToFile(path))) {
+    if (entry.isDirectory()) files.push(...await filesBelow(path, fits));
+    else if (fits(entry.name) && (entry.isFile() || await leadsToFile(path))) {
       files.push(path);
     }
   }
@@ -98,6 +121,10 @@ async function leadsToFile(link: string): Promise<boolean> {
 
 function isRuleFile(name: string): boolean {
   return /\.[tj]s$/.test(name) && !/\.(test|d)\.[tj]s$/.test(name);
+}
+
+function isTest(name: string): boolean {
+  return /\.test\.[tj]s$/.test(name);
 }
 
 function textOf(file: string): string {
