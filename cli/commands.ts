@@ -5,6 +5,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { newCommand } from "./commands/new.ts";
 import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { stacksCommand } from "./commands/stacks.ts";
 import { tailCommand } from "./commands/tail.ts";
 import { testCommand } from "./commands/test.ts";
@@ -19,6 +20,7 @@ export const commands: readonly Command[] = [
   checkCommand,
   explainCommand,
   testCommand,
+  replayCommand,
   newCommand,
   doctorCommand,
 ];

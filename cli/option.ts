@@ -35,6 +35,7 @@ export const options = {
   reason: { value: "NAME", doc: "only drops of this reason (several times)", many: true },
   format: { value: "FORMAT", doc: "text, folded (for flame graphs) or speedscope" },
   limit: { value: "N", doc: "how many to show" },
+  sweep: { doc: "show how the outcome changes with the thresholds" },
   json: { doc: "one JSON object a line on stdout, and nothing else there" },
   help: { doc: "show this help", short: "h" },
   version: { doc: "show the version", short: "V" },

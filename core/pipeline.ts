@@ -24,7 +24,7 @@ import type { Happened } from "./watch/health.ts";
 import type { Source, SourceFacts } from "./watch/source.ts";
 import type { Tick } from "./watch/tick.ts";
 import { countKey, countsOf, emptyMemory, identityOf, makeWatch } from "./watch/watch.ts";
-import type { Transition, Watch, WatchMemory } from "./watch/watch.ts";
+import type { ActiveAlert, Transition, Watch, WatchMemory } from "./watch/watch.ts";
 
 /** What a run did, for the line at its end. */
 export interface RunSummary {
@@ -60,6 +60,8 @@ export interface PipelineOptions {
   readonly onTick?: (tick: Tick, watch: Watch) => void;
   /** Every alert that changed its state, those in shadow too. */
   readonly onTransition?: (transition: Transition) => void;
+  /** The alerts that are pending or firing at the end. */
+  readonly onEnd?: (active: readonly ActiveAlert[]) => void;
 }
 
 /** Milliseconds that sinks have at the end for what still waits. */
@@ -373,6 +375,7 @@ async function watchWith(
   });
   await reloading;
   await Promise.all([...current.lanes.values()].map((lane) => lane.idle()));
+  options.onEnd?.(watchesOf(current).flatMap((watch) => watch.active()));
   texts = texts.then(() => keeper?.keep(Infinity, []));
   await texts;
   const totals = new Map(
