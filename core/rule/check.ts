@@ -3,17 +3,17 @@
 import { ruleMistake } from "../error.ts";
 import type { DropwatchError, Place } from "../error.ts";
 import { nearest } from "../nearest.ts";
-import { checkCode, isFunctionMark } from "./check_code.ts";
+import { checkCode } from "./check_code.ts";
 import type { Tell } from "./check_code.ts";
 import { checkCondition } from "./check_condition.ts";
 import type { CheckContext, Checked } from "./check_context.ts";
 import type { CheckedCondition, CheckedRule } from "./checked.ts";
 import { milliseconds } from "./duration.ts";
-import { findValue } from "./find_value.ts";
+import { findValue, written } from "./find_value.ts";
 import { isCondition } from "./host_message.ts";
 import type { UncheckedRule } from "./host_message.ts";
 import type { ConditionData } from "./query.ts";
-import { ruleKeys, textNames } from "./rule.ts";
+import { isFunctionMark, ruleKeys, textNames } from "./rule.ts";
 import type { FunctionMark, Mode, Severity } from "./rule.ts";
 
 const severities = ["critical", "warning", "info"] as const;
@@ -48,7 +48,7 @@ export function checkRule(
   const duration = (name: string, value: unknown): number => {
     if (value === undefined) return 0;
     try {
-      return milliseconds(String(value));
+      return milliseconds(written(value));
     } catch {
       mistake(`bad ${name}`, value, `expected a duration such as "30s"`);
       return 0;
@@ -60,7 +60,7 @@ export function checkRule(
       "bad severity",
       severity,
       "expected critical, warning or info",
-      nearest(String(severity), severities),
+      nearest(written(severity), severities),
     );
   }
   const labels = raw.labels === undefined ? {} : raw.labels;
@@ -75,6 +75,7 @@ export function checkRule(
       if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
         bad("bad label name", name, "expected letters, digits and _");
       }
+      if (name.startsWith("__")) bad("bad label name", name, "Prometheus keeps __ for itself");
       if (reservedLabels.includes(name)) bad("bad label name", name, "it is set by dropwatch");
     }
   }
@@ -89,7 +90,7 @@ export function checkRule(
   }
   const mode = raw.mode === undefined ? "alert" : raw.mode;
   if (!modes.includes(mode as Mode)) {
-    mistake("bad mode", mode, "expected alert or shadow", nearest(String(mode), modes));
+    mistake("bad mode", mode, "expected alert or shadow", nearest(written(mode), modes));
   }
   const condition = conditionOf(raw, context, errors, mistake);
   const by = condition?.by ?? [];

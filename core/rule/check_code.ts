@@ -8,7 +8,7 @@ import type { CheckedCondition } from "./checked.ts";
 import { isQuery } from "./host_message.ts";
 import type { UncheckedRule } from "./host_message.ts";
 import type { QueryData } from "./query.ts";
-import type { FunctionMark } from "./rule.ts";
+import { isFunctionMark } from "./rule.ts";
 
 /** Tells a mistake in a rule, at its place. */
 export type Tell = (
@@ -47,10 +47,14 @@ export function checkCode(
   if (checked !== undefined && !("count" in checked)) {
     mistake("bad on", "health", "expected drops: code sees what happens to them only");
   }
+  if (raw.every !== undefined && raw.tick === undefined) {
+    mistake("bad every", raw.every, 'it goes with "tick"');
+  }
   const by: FieldName[] = [];
   for (const name of Array.isArray(raw.by) ? raw.by as unknown[] : [raw.by]) {
     if (checked !== undefined && (checked.by as readonly unknown[]).includes(name)) {
-      by.push(name as FieldName);
+      if (by.includes(name as FieldName)) mistake("field twice", name, '"by" has it already');
+      else by.push(name as FieldName);
     } else {
       mistake(
         "bad by",
@@ -81,8 +85,4 @@ function checkState(state: unknown, mistake: Tell): void {
   if (migrate !== undefined && !isFunctionMark(migrate)) {
     mistake("bad migrate", migrate, "expected a function");
   }
-}
-
-export function isFunctionMark(value: unknown): value is FunctionMark {
-  return typeof value === "object" && value !== null && "function" in value;
 }

@@ -8,8 +8,8 @@ import type { Checked, RuleContext } from "./check_context.ts";
 import { checkStream } from "./check_stream.ts";
 import { timeOf } from "./check_time.ts";
 import type { CheckedCondition, Leaf, Value } from "./checked.ts";
-import { findValue } from "./find_value.ts";
-import { isCondition } from "./host_message.ts";
+import { findValue, written } from "./find_value.ts";
+import { isCondition, isValue } from "./host_message.ts";
 import type { ConditionData, ValueData } from "./query.ts";
 
 export function checkCondition(
@@ -21,11 +21,14 @@ export function checkCondition(
   const problem = (what: string, value: unknown, expected: string): void => {
     errors.push(ruleMistake(findValue(context, data.at, value), what, value, expected));
   };
+  checkOptions(data, context, errors);
   switch (data.is) {
     case "and":
     case "or": {
+      const inner = deeper(context);
+      if (inner === undefined) return void problem(`bad ${data.is}()`, data.is, tooDeep);
       const parts = data.of.map((part) => {
-        if (isCondition(part)) return checkCondition(part, context, errors);
+        if (isCondition(part)) return checkCondition(part, inner, errors);
         return void problem(`bad ${data.is}()`, part, "expected a condition");
       });
       const by = parts.find((part) => (part?.by.length ?? 0) > 0)?.by ?? [];
@@ -54,19 +57,21 @@ export function checkCondition(
           problem(`bad ${name}`, number, "expected a number of 0 or more");
         }
       }
-      if (is === "above" ? recovery > threshold : recovery < threshold) {
+      if (
+        errors.length === before && (is === "above" ? recovery > threshold : recovery < threshold)
+      ) {
         problem(
           "bad recovery",
           recovery,
           `expected ${is === "above" ? "at most" : "at least"} the threshold, ${threshold}`,
         );
       }
-      const value = checkValue(data.value, context, errors);
+      const value = checkPart(data.value, is, data.at, context, errors);
       if (value === undefined || errors.length > before) return undefined;
       return { condition: { is, threshold, recovery, value: value.value }, by: value.by };
     }
     case "spike": {
-      const value = checkValue(data.value, context, errors);
+      const value = checkPart(data.value, "spike", data.at, context, errors);
       const over = timeOf("over", data.over, data.at, context, errors);
       for (const name of ["factor", "min"] as const) {
         const number = data[name];
@@ -107,6 +112,50 @@ export function checkCondition(
   }
 }
 
+/** How deep conditions and values may be joined: nobody writes so much, and stacks have an end. */
+const deepest = 50;
+const tooDeep = `expected at most ${deepest} of them in each other`;
+
+function deeper(context: RuleContext): RuleContext | undefined {
+  const { depth = 0 } = context;
+  return depth >= deepest ? undefined : { ...context, depth: depth + 1 };
+}
+
+/** The options of a word that it doesn't have. */
+function checkOptions(
+  data: { readonly at: string; readonly unknown?: readonly unknown[] },
+  context: RuleContext,
+  errors: DropwatchError[],
+): void {
+  for (const option of data.unknown ?? []) {
+    errors.push(
+      ruleMistake(
+        findValue(context, data.at, option),
+        "unknown option",
+        option,
+        "there is no such option here",
+        nearest(written(option), optionNames),
+      ),
+    );
+  }
+}
+
+const optionNames = ["recovery", "min", "over", "factor", "learn"];
+
+/** A value that another word was given. */
+function checkPart(
+  data: unknown,
+  word: string,
+  at: string,
+  context: RuleContext,
+  errors: DropwatchError[],
+): Checked<{ value: Value }> | undefined {
+  if (isValue(data)) return checkValue(data as ValueData, context, errors);
+  const expected = `expected a value such as drops.rate("10s")`;
+  errors.push(ruleMistake(findValue(context, at, data), `bad ${word}()`, data, expected));
+  return undefined;
+}
+
 function sameNames(a: readonly string[], b: readonly string[]): boolean {
   return [...a].sort().join() === [...b].sort().join();
 }
@@ -126,8 +175,10 @@ function checkValue(
     errors.push(ruleMistake(findValue(context, at, value), what, value, expected, names));
   };
   if ("share" in data) {
-    const part = checkValue(data.share[0], context, errors);
-    const whole = checkValue(data.share[1], context, errors);
+    checkOptions(data, context, errors);
+    const inner = deeper(context);
+    if (inner === undefined) return void problem(data.at, "bad over()", "over", tooDeep);
+    const [part, whole] = data.share.map((each) => checkPart(each, "over", data.at, inner, errors));
     if (typeof data.min !== "number" || !(data.min >= 0)) {
       problem(data.at, "bad min", data.min, "expected a number of 0 or more");
     }
@@ -147,28 +198,28 @@ function checkValue(
   const window = timeOf("window", data.window, data.at, context, errors);
   const { aggregate } = data;
   const field = data.field as FieldName | undefined;
-  if (aggregate === "sum" && !(isFieldName(String(field)) && fieldOf(field!).sums)) {
+  if (aggregate === "sum" && !(isFieldName(written(field)) && fieldOf(field!).sums)) {
     const summable = fieldNames.filter((name) => fieldOf(name).sums);
     problem(
       data.at,
       "bad field to sum",
       field,
       `expected one of ${summable.join(", ")}`,
-      nearest(String(field), summable),
+      nearest(written(field), summable),
     );
   }
-  if (aggregate === "distinct" && !isFieldName(String(field))) {
+  if (aggregate === "distinct" && !isFieldName(written(field))) {
     problem(
       data.at,
       "unknown field",
       field,
       "there is no such field to count the values of",
-      nearest(String(field), fieldNames),
+      nearest(written(field), fieldNames),
     );
   } else if (aggregate === "distinct" && data.query.by.includes(field!)) {
     problem(data.at, "bad distinct()", field, "by() has it: each label has one value of it");
   }
-  const distinct = aggregate === "distinct" && isFieldName(String(field)) ? field : undefined;
+  const distinct = aggregate === "distinct" && isFieldName(written(field)) ? field : undefined;
   const stream = checkStream(data.query, data.at, context, errors, {
     sum: aggregate === "sum" ? field as SummableField : undefined,
     distinct,

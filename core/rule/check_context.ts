@@ -17,7 +17,11 @@ export interface CheckContext {
 }
 
 /** The filters of one rule are numbered as they are found. */
-export type RuleContext = CheckContext & { readonly filters: Filter[] };
+export type RuleContext = CheckContext & {
+  readonly filters: Filter[];
+  /** How many words the one that is looked at is in. */
+  readonly depth?: number;
+};
 
 export type Label = FieldName | HealthField;
 

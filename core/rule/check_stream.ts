@@ -9,8 +9,9 @@ import { healthEvents, healthFields } from "../watch/health.ts";
 import type { HealthField } from "../watch/health.ts";
 import type { CheckContext, RuleContext } from "./check_context.ts";
 import type { DropStream, Filter, HealthStream, Stream } from "./checked.ts";
-import { findValue } from "./find_value.ts";
+import { findValue, written } from "./find_value.ts";
 import type { QueryData } from "./query.ts";
+import { isFunctionMark } from "./rule.ts";
 
 const maxBy = 8;
 
@@ -40,9 +41,8 @@ export function checkStream(
     errors.push(ruleMistake(findValue(context, where, value), what, value, expected, names));
   };
   const wheres = query.where.filter((where: unknown) => {
-    const good = typeof where === "object" && where !== null && !Array.isArray(where);
-    if (!good) problem(where, "bad where", "expected an object of fields");
-    return good;
+    if (!isObject(where)) problem(where, "bad where", "expected an object of fields");
+    return isObject(where);
   });
   const { predicate, mistakes } = readPredicate(wheres, context.facts.world);
   for (const { what, value, expected, nearest: names } of mistakes) {
@@ -55,7 +55,7 @@ export function checkStream(
         const expected = call === "by"
           ? "there is no such field to count by"
           : "there is no such field";
-        problem(name, "unknown field", expected, nearest(String(name), fieldNames), where);
+        problem(name, "unknown field", expected, nearest(written(name), fieldNames), where);
       } else if (fields.includes(name)) {
         problem(name, "field twice", `${call}() has it already`, [], where);
       } else fields.push(name);
@@ -64,14 +64,16 @@ export function checkStream(
   };
   const by = fieldsIn(query.by, "by");
   const filters = query.filters.map((filter): Filter => {
-    const fields = fieldsIn(Array.isArray(filter.fields) ? filter.fields : [], "filter", filter.at);
-    if (fields.length === 0) {
+    const { fields: names, keep, at }: { fields: unknown; keep?: unknown; at: string } = filter;
+    const fields = fieldsIn(Array.isArray(names) ? names : [], "filter", at);
+    const bad = !Array.isArray(names) || names.length === 0 ? names : keep;
+    if (bad === names || !isFunctionMark(keep)) {
       problem(
-        filter.fields,
+        bad ?? "nothing",
         "bad filter",
         'expected the fields it needs and a function: filter(["dport"], ({ dport }) => …)',
         [],
-        filter.at,
+        at,
       );
     }
     const index = context.filters.length;
@@ -106,6 +108,10 @@ export function checkStream(
   return stream;
 }
 
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 function checkHealth(
   query: QueryData,
   start: string,
@@ -119,8 +125,12 @@ function checkHealth(
   const isField = (name: unknown): name is HealthField =>
     (healthFields as readonly unknown[]).includes(name);
   const health: { [F in HealthField]?: readonly string[] } = {};
-  for (const where of query.where) {
-    for (const [name, value] of Object.entries(where ?? {})) {
+  for (const where of query.where as readonly unknown[]) {
+    if (!isObject(where)) {
+      problem(where, "bad where", "expected an object of fields", []);
+      continue;
+    }
+    for (const [name, value] of Object.entries(where)) {
       if (!isField(name)) {
         problem(name, "unknown field", "health has no such field", nearest(name, healthFields));
         continue;
@@ -135,7 +145,7 @@ function checkHealth(
           stranger ?? value,
           `bad ${name}`,
           name === "event" ? `expected one of ${healthEvents.join(", ")}` : "expected a text",
-          name === "event" ? nearest(String(stranger), healthEvents) : [],
+          name === "event" ? nearest(written(stranger), healthEvents) : [],
         );
         continue;
       }
@@ -150,7 +160,7 @@ function checkHealth(
         name,
         "unknown field",
         "health has no such field",
-        nearest(String(name), healthFields),
+        nearest(written(name), healthFields),
       );
     } else if (by.includes(name)) problem(name, "field twice", "by() has it already", []);
     else by.push(name);

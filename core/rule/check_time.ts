@@ -3,7 +3,7 @@ import { ruleMistake } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
 import type { CheckContext } from "./check_context.ts";
 import { milliseconds } from "./duration.ts";
-import { findValue } from "./find_value.ts";
+import { findValue, written } from "./find_value.ts";
 
 /** Milliseconds that are a multiple of the interval, and at most a day. */
 export function timeOf(
@@ -18,7 +18,7 @@ export function timeOf(
   };
   let time = 0;
   try {
-    time = milliseconds(String(text));
+    time = milliseconds(written(text));
   } catch {
     problem(`expected a duration such as "10s"`);
     return time;

@@ -5,6 +5,11 @@ import type { CheckContext } from "./check_context.ts";
 /** A rule is rarely longer: a value that stands farther from its call is another rule's. */
 const longestRule = 40;
 
+/** A value as text: what a rule wrote may have no other. */
+export function written(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+}
+
 /**
  * Where `value` stands in the source, looked for from the place of the call that holds it, and
  * behind the first `key` after it where one is given.
@@ -30,7 +35,7 @@ export function findValue(
   };
   let from = { line: place.line - 1, column: Math.max(0, (place.column ?? 1) - 1) };
   if (key !== undefined) from = find(key, from) ?? from;
-  const text = typeof value === "string" ? value : String(value);
+  const text = written(value);
   const found = text === "" ? undefined : find(text, from);
   return found === undefined
     ? place

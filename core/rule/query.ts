@@ -78,7 +78,12 @@ export type ValueData =
     /** The least that the whole must be for the share to mean something. */
     readonly min: number;
     readonly at: At;
-  };
+  } & Strangers;
+
+/** Options that a word doesn't have; none where it is left out. */
+interface Strangers {
+  readonly unknown?: readonly unknown[];
+}
 
 /** A condition as data. */
 export type ConditionData =
@@ -88,7 +93,7 @@ export type ConditionData =
     readonly recovery?: number;
     readonly value: ValueData;
     readonly at: At;
-  }
+  } & Strangers
   | {
     readonly is: "spike";
     readonly over: string;
@@ -96,7 +101,7 @@ export type ConditionData =
     readonly min: number;
     readonly value: ValueData;
     readonly at: At;
-  }
+  } & Strangers
   | {
     readonly is: "absent";
     readonly window: string;
@@ -108,7 +113,7 @@ export type ConditionData =
     readonly learn?: string;
     readonly query: QueryData;
     readonly at: At;
-  }
+  } & Strangers
   | {
     readonly is: "and" | "or";
     readonly of: readonly ConditionData[];
@@ -205,6 +210,16 @@ export function callSite(): At {
   return match?.[1] ?? "";
 }
 
+/** What else than `known` there is in the options of a word. */
+function strangers(options: unknown, known: readonly string[]): Strangers {
+  if (options === undefined) return {};
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    return { unknown: [options] };
+  }
+  const unknown = Object.keys(options).filter((key) => !known.includes(key));
+  return unknown.length === 0 ? {} : { unknown };
+}
+
 function makeQuery<Label extends FieldName>(data: QueryData): Query<Label> {
   const aggregate = (
     kind: "count" | "rate" | "sum" | "distinct",
@@ -242,6 +257,7 @@ function makeQuery<Label extends FieldName>(data: QueryData): Query<Label> {
         ...(options?.learn === undefined ? {} : { learn: options.learn }),
         query: data,
         at: callSite(),
+        ...strangers(options, ["learn"]),
       }),
   };
 }
@@ -276,6 +292,7 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
       ...(options?.recovery === undefined ? {} : { recovery: options.recovery }),
       value: data,
       at,
+      ...strangers(options, ["recovery"]),
     });
   return {
     data,
@@ -284,8 +301,9 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
     over: (whole, options) =>
       makeValue({
         share: [data, (whole as Value | undefined)?.data as ValueData],
-        min: options?.min ?? 0,
+        min: options?.min === undefined ? 0 : options.min,
         at: callSite(),
+        ...strangers(options, ["min"]),
       }),
     spike: (options) =>
       makeCondition({
@@ -295,6 +313,7 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
         min: options?.min,
         value: data,
         at: callSite(),
+        ...strangers(options, ["over", "factor", "min"]),
       }),
   };
 }

@@ -115,6 +115,11 @@ export interface FunctionMark {
   readonly function: true;
 }
 
+export function isFunctionMark(value: unknown): value is FunctionMark {
+  return typeof value === "object" && value !== null &&
+    (value as { function?: unknown }).function === true;
+}
+
 /** A rule as data. */
 export interface RuleData {
   readonly alert: string;

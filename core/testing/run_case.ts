@@ -14,6 +14,7 @@ import type { CheckedRule } from "../rule/checked.ts";
 import { milliseconds, showDuration } from "../rule/duration.ts";
 import type { RuleHost } from "../rule/host.ts";
 import type { UncheckedRule } from "../rule/host_message.ts";
+import { plainJson } from "../rule/plain.ts";
 import type { AlertFacts, Rule, TextName } from "../rule/rule.ts";
 import { makeText, runCode, runFilter } from "../rule/run.ts";
 import { openMemoryStore } from "../store.ts";
@@ -265,7 +266,7 @@ function checkRules(rules: readonly Rule[], version: number, interval: number): 
   const bundle = { id: `test ${version}`, code: "", inputs: [], place: () => ({ file }) };
   const checked = rules.map((rule, index) => {
     // As it comes from the rule host: without functions.
-    const raw = JSON.parse(JSON.stringify(rule.data)) as UncheckedRule;
+    const raw = JSON.parse(plainJson(rule.data)) as UncheckedRule;
     const context = { file, index, bundle, source: () => "", facts: testFacts, interval };
     return checkRule(raw, context);
   });
