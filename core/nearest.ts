@@ -6,7 +6,7 @@ const longestName = 200;
 
 /** Up to three of `names` that look like `name`, the closest first; case does not count. */
 export function nearest(name: string, names: Iterable<string>): string[] {
-  if (name.length > longestName) return [];
+  if (name === "" || name.length > longestName) return [];
   const wanted = name.toLowerCase();
   const limit = Math.max(2, Math.ceil(wanted.length / 3));
   const found: { name: string; distance: number }[] = [];

@@ -51,26 +51,29 @@ export function checkCode(
     mistake("bad every", raw.every, 'it goes with "tick"');
   }
   const by: FieldName[] = [];
+  if (checked === undefined) return undefined;
   for (const name of Array.isArray(raw.by) ? raw.by as unknown[] : [raw.by]) {
-    if (checked !== undefined && (checked.by as readonly unknown[]).includes(name)) {
+    if ((checked.by as readonly unknown[]).includes(name)) {
       if (by.includes(name as FieldName)) mistake("field twice", name, '"by" has it already');
       else by.push(name as FieldName);
     } else {
       mistake(
         "bad by",
         name ?? "nothing",
-        `expected a list of fields that "on" is by: ${checked?.by.join(", ") ?? ""}`,
+        `expected a list of fields that "on" is by: ${checked.by.join(", ")}`,
       );
     }
   }
-  if (errors.length > before || checked === undefined || !("count" in checked)) return undefined;
+  if (errors.length > before || !("count" in checked)) return undefined;
   const [each, tick] = [raw.each !== undefined, raw.tick !== undefined];
   return { condition: { is: "code", stream: checked, by, every, each, tick }, by };
 }
 
 function checkState(state: unknown, mistake: Tell): void {
   if (state === undefined) return;
-  if (typeof state !== "object" || state === null) {
+  if (
+    typeof state !== "object" || state === null || Array.isArray(state) || isFunctionMark(state)
+  ) {
     return mistake("bad state", state, "expected { version, init, migrate }");
   }
   const { version, init, migrate, ...rest } = state as Readonly<Record<string, unknown>>;

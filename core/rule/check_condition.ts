@@ -21,7 +21,7 @@ export function checkCondition(
   const problem = (what: string, value: unknown, expected: string): void => {
     errors.push(ruleMistake(findValue(context, data.at, value), what, value, expected));
   };
-  checkOptions(data, context, errors);
+  checkOptions(data, context, errors, optionsOf[data.is]);
   switch (data.is) {
     case "and":
     case "or": {
@@ -126,6 +126,7 @@ function checkOptions(
   data: { readonly at: string; readonly unknown?: readonly unknown[] },
   context: RuleContext,
   errors: DropwatchError[],
+  names: readonly string[],
 ): void {
   for (const option of data.unknown ?? []) {
     errors.push(
@@ -134,13 +135,22 @@ function checkOptions(
         "unknown option",
         option,
         "there is no such option here",
-        nearest(written(option), optionNames),
+        nearest(written(option), names),
       ),
     );
   }
 }
 
-const optionNames = ["recovery", "min", "over", "factor", "learn"];
+/** The options of words. */
+const optionsOf: Readonly<Record<ConditionData["is"], readonly string[]>> = {
+  above: ["recovery"],
+  below: ["recovery"],
+  spike: ["over", "factor", "min"],
+  absent: [],
+  first: ["learn"],
+  and: [],
+  or: [],
+};
 
 /** A value that another word was given. */
 function checkPart(
@@ -175,7 +185,7 @@ function checkValue(
     errors.push(ruleMistake(findValue(context, at, value), what, value, expected, names));
   };
   if ("share" in data) {
-    checkOptions(data, context, errors);
+    checkOptions(data, context, errors, ["min"]);
     const inner = deeper(context);
     if (inner === undefined) return void problem(data.at, "bad over()", "over", tooDeep);
     const [part, whole] = data.share.map((each) => checkPart(each, "over", data.at, inner, errors));

@@ -1,5 +1,8 @@
 // What a rule says, as JSON. What JSON hasn't is told in a way that no check takes for something else.
-const { stringify } = JSON; // As it was before any rule ran.
+// As they were before any rule ran.
+const { stringify } = JSON;
+const { apply } = Reflect;
+const { toString } = Object.prototype;
 
 /** A value as JSON: functions as marks, numbers that JSON hasn't as they were written. */
 export function plainJson(value: unknown): string {
@@ -12,6 +15,6 @@ function plain(_: string, value: unknown): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   // A Map or a RegExp would be an empty object, as if nothing had been asked for.
-  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  const tag = (apply(toString, value, []) as string).slice(8, -1);
   return tag === "Object" ? value : [[tag]];
 }

@@ -220,6 +220,11 @@ function strangers(options: unknown, known: readonly string[]): Strangers {
   return unknown.length === 0 ? {} : { unknown };
 }
 
+/** The data of what another word made; what is none is told as it is. */
+function dataOf(value: unknown): unknown {
+  return (value as { readonly data?: unknown } | null | undefined)?.data ?? value;
+}
+
 function makeQuery<Label extends FieldName>(data: QueryData): Query<Label> {
   const aggregate = (
     kind: "count" | "rate" | "sum" | "distinct",
@@ -300,7 +305,7 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
     below: (threshold, options) => compare("below", threshold, options, callSite()),
     over: (whole, options) =>
       makeValue({
-        share: [data, (whole as Value | undefined)?.data as ValueData],
+        share: [data, dataOf(whole) as ValueData],
         min: options?.min === undefined ? 0 : options.min,
         at: callSite(),
         ...strangers(options, ["min"]),
@@ -319,12 +324,12 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
 }
 
 function makeCondition<Label extends string>(data: ConditionData): Condition<Label> {
-  const join = (is: "and" | "or", other: Condition<string> | undefined, at: At) =>
-    makeCondition<Label>({ is, of: [data, other?.data as ConditionData], at });
+  const join = (is: "and" | "or", other: unknown, at: At) =>
+    makeCondition<Label>({ is, of: [data, dataOf(other) as ConditionData], at });
   return {
     data,
-    and: (other) => join("and", other as Condition<string>, callSite()),
-    or: (other) => join("or", other as Condition<string>, callSite()),
+    and: (other) => join("and", other, callSite()),
+    or: (other) => join("or", other, callSite()),
   };
 }
 
