@@ -603,7 +603,7 @@ const ofCode = about("code", [
   ["a mistake in what it looks at", code({ on: `drops.where({ l4: ▸"TCPP" }).by("saddr")` }), {
     what: "bad l4",
     value: "TCPP",
-    nearest: ["TCP"],
+    nearest: ["TCP", "DCCP", "ICMP"],
   }],
 ]);
 

@@ -243,11 +243,11 @@ export function makeWatch(options: WatchOptions): Watch {
         }
         return use;
       },
-      lastSeen(stream) {
+      lastSeen(stream, window) {
         const seen = find(({ lastSeen }) => lastSeen, own(stream)) ??
           { seen: new Map<string, number>(), since: memory.at ?? Infinity };
         memory.lastSeen.set(own(stream), seen);
-        const last = new LastSeen(limit, seen);
+        const last = new LastSeen(limit, seen, window);
         feed(stream).consumers.push(last);
         return last;
       },
@@ -314,11 +314,15 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const each of watched) each.total += totals.get(each.feed)!;
   };
 
-  const gather = (): void => {
+  /** Rules that weren't judged at the last tick: what changed then has to be looked at yet. */
+  const behind = new Set<RuleWatch>(before.length > 0 ? watched : []);
+
+  const gather = (at: number): void => {
     for (const [each, texts] of candidates) {
       texts.clear();
       for (const text of each.alerts.keys()) texts.add(text);
-      if (!each.indexed) each.judge.gather(texts);
+      if (!each.indexed) each.judge.gather(texts, at);
+      if (behind.has(each)) each.judge.gatherAll(texts);
     }
     for (const { use, sum, bounds } of thresholds) {
       const least = bounds[0]!.bound;
@@ -385,10 +389,14 @@ export function makeWatch(options: WatchOptions): Watch {
   const judge: Watch["judge"] = (failed = new Set()) => {
     const transitions: Transition[] = [];
     const tick = taken!;
-    gather();
+    gather(tick.at);
     for (const each of watched) {
       // While nobody counts there is nothing to be judged: no data is not zero.
-      if (failed.has(each.rule) || (tick.gap !== undefined && !each.health)) continue;
+      if (failed.has(each.rule) || (tick.gap !== undefined && !each.health)) {
+        behind.add(each);
+        continue;
+      }
+      behind.delete(each);
       evaluate(each, tick, transitions);
     }
     return transitions;
@@ -472,8 +480,8 @@ function thresholdsOf(
   return used;
 }
 
-/** How many combinations of labels code is run for at once. */
-const maxRun = 256;
+/** How many combinations of labels code is run for at once: their states fit into one reply. */
+const maxRun = 30;
 
 function runsOf(rule: CheckedRule, samples: CodeSamples, at: number): CodeQuestion[] {
   const { condition } = rule;

@@ -95,7 +95,10 @@ export class Window {
   add(key: Pick<SeriesKey, "text" | "labels">, n: number, sum: number, part?: string): boolean {
     let series = this.#series.get(key.text);
     const isNew = series?.tick !== this.#tick;
-    if (isNew && this.#entries >= this.#maxEntries) return this.#refuse(n);
+    const isNewPart = this.#distinct && part !== undefined &&
+      (isNew || !series!.entry.parts!.has(part));
+    const more = (isNew ? 1 : 0) + (isNewPart ? 1 : 0);
+    if (more > 0 && this.#entries + more > this.#maxEntries) return this.#refuse(n);
     if (series === undefined) {
       if (this.#series.size >= this.#limit) return this.#refuse(n);
       const { text, labels } = key;
@@ -107,14 +110,10 @@ export class Window {
       series.tick = this.#tick;
       series.entry = { series, n: 0, sum: 0, parts: this.#distinct ? new Map() : undefined };
       this.#open.push(series.entry);
-      this.#entries++;
     }
+    this.#entries += more;
     const { entry, parts } = series;
     if (parts !== undefined && part !== undefined) {
-      if (!entry.parts!.has(part)) {
-        if (this.#entries >= this.#maxEntries) return this.#refuse(n);
-        this.#entries++;
-      }
       entry.parts!.set(part, (entry.parts!.get(part) ?? 0) + n);
       parts.set(part, (parts.get(part) ?? 0) + n);
     }
@@ -261,8 +260,13 @@ export class Window {
     for (const { at, missing, exact, added } of kept.slots) {
       for (const { labels, n, sum, parts } of added) {
         const key = { text: textOf(labels), labels };
-        if (parts === undefined) this.add(key, n, sum);
-        else for (const [part, each] of Object.entries(parts)) this.add(key, each, 0, part);
+        let rest = n;
+        for (const [part, each] of Object.entries(parts ?? {})) {
+          this.add(key, each, 0, part);
+          rest -= each;
+        }
+        // Of some drops the value isn't known.
+        if (rest > 0 || sum > 0) this.add(key, rest, sum);
       }
       this.advance(at, missing, exact);
     }
