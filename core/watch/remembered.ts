@@ -164,7 +164,10 @@ export class CodeSamples implements Consumer {
   /** Drops that each combination had with the tick that was ended last. */
   readonly fresh: Map<string, number> = new Map();
   #missing = 0;
-  #nextTick = 0;
+  /** Half of the time between two ticks: what comes a little early or late is still in time. */
+  #grace = 0;
+  /** In which of the times between two calls of `tick` the last tick was. */
+  #turn: number | undefined;
 
   /** `order`: where the labels of the rule stand among those of a sample. */
   constructor(limit: number, order: readonly number[], { all, unsaved }: CodeMemory) {
@@ -201,8 +204,10 @@ export class CodeSamples implements Consumer {
     each: boolean,
     tick: boolean,
   ): { keys: CodeKey[]; tick: boolean } {
-    const due = tick && at >= this.#nextTick;
-    if (due) this.#nextTick = at - (at % every) + every;
+    const turnOf = (time: number): number => Math.floor(time / every);
+    const turn = turnOf(at + this.#grace);
+    const due = tick && turn !== (this.#turn ?? turnOf(at - this.#grace));
+    this.#turn = turn;
     const texts = new Set<string>(each ? this.#ready.keys() : []);
     // Where there is no `each`, drops are what begins a combination for `tick`.
     if (due) { for (const text of [...this.memory.keys(), ...this.#ready.keys()]) texts.add(text); }
@@ -237,6 +242,7 @@ export class CodeSamples implements Consumer {
     this.fresh.clear();
     this.#missing = missing + this.#refused;
     this.#refused = 0;
+    this.#grace = 500 * tick.seconds;
     this.#ready = new Map();
     // What came with a gap is told with the next tick: in a gap no code is run.
     if (tick.gap !== undefined) return;
