@@ -7,7 +7,7 @@ import type { Watching, WatchingOptions } from "../../test/rule.ts";
 import type { Drop } from "../drop/field.ts";
 import { drops } from "../rule/query.ts";
 import { rule } from "../rule/rule.ts";
-import type { Rule } from "../rule/rule.ts";
+import type { Rule, Sample } from "../rule/rule.ts";
 import type { Transition } from "./watch.ts";
 
 const to = (dport: string, saddr = "10.0.0.1"): Drop => ({
@@ -25,8 +25,8 @@ const shown = (transitions: readonly Transition[]): unknown[] =>
   transitions.map(({ change, labels, value }) => [change, ...Object.values(labels), value]);
 
 /** What a rule's code was given. */
-function listening(): { samples: { count: number }[]; ticks: string[]; made: Rule } {
-  const samples: Sample<string>[] = [];
+function listening(): { samples: Sample<"saddr" | "dport">[]; ticks: string[]; made: Rule } {
+  const samples: Sample<"saddr" | "dport">[] = [];
   const ticks: string[] = [];
   const made = rule({
     alert: "Listens",
