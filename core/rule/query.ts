@@ -167,6 +167,9 @@ export interface HealthQuery<Label extends HealthField = never> {
   readonly data: QueryData;
 }
 
+/** These labels: what has some of them, or more, is another type. */
+type Exactly<Label> = (label: Label) => Label;
+
 /** A number that each combination of labels has at each tick. */
 export interface Value<Label extends string = never> {
   /**
@@ -190,17 +193,27 @@ export interface Value<Label extends string = never> {
     options: { readonly over: Duration; readonly factor: number; readonly min: number },
   ): Condition<Label>;
   readonly data: ValueData;
+  /** Never read: it only carries the labels' names. */
+  readonly label?: Exactly<Label>;
 }
+
+/** What a condition can be joined with: any where it has no labels; or one without, or by the same. */
+export type Joinable<Label extends string, L extends string> = [Label] extends [never]
+  ? Condition<L>
+  : Condition<never> | Condition<Label>;
+
+/** The labels of two conditions that are joined. */
+export type LabelsOf<Label extends string, L extends string> = [Label] extends [never] ? L : Label;
 
 /** What must hold for an alert. */
 export interface Condition<Label extends string = never> {
   /** True while both are. A condition without labels holds for every combination of the other's. */
-  and(other: Condition<never> | Condition<Label>): Condition<Label>;
+  and<L extends string>(other: Joinable<Label, L>): Condition<LabelsOf<Label, L>>;
   /** True while one of them is. */
-  or(other: Condition<never> | Condition<Label>): Condition<Label>;
+  or<L extends string>(other: Joinable<Label, L>): Condition<LabelsOf<Label, L>>;
   readonly data: ConditionData;
   /** Never read: it only carries the labels' names. */
-  readonly label?: Label;
+  readonly label?: Exactly<Label>;
 }
 
 /** Where the caller's caller stands in its file, from a stack trace; "" where that can't be told. */
@@ -324,8 +337,8 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
 }
 
 function makeCondition<Label extends string>(data: ConditionData): Condition<Label> {
-  const join = (is: "and" | "or", other: unknown, at: At) =>
-    makeCondition<Label>({ is, of: [data, dataOf(other) as ConditionData], at });
+  const join = <L extends string>(is: "and" | "or", other: unknown, at: At) =>
+    makeCondition<LabelsOf<Label, L>>({ is, of: [data, dataOf(other) as ConditionData], at });
   return {
     data,
     and: (other) => join("and", other, callSite()),

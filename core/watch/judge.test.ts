@@ -326,7 +326,7 @@ describe("and, or", () => {
       const keyed = udp.by("dport").count("10s").above(2);
       const plain = tcp.count("1s").above(0);
       const run = watchingWhen(
-        turned ? (plain as Condition<"dport">).and(keyed) : keyed.and(plain),
+        turned ? plain.and(keyed) : keyed.and(plain),
       );
       const tcpDrop = to("9", "10.0.0.1", { l4: "TCP" });
       expect(run.second([[to("1"), 3], [to("2"), 1]])).toEqual([]);
