@@ -27,8 +27,8 @@ export function checkCondition(
     case "or": {
       const inner = deeper(context);
       if (inner === undefined) return void problem(`bad ${data.is}()`, data.is, tooDeep);
-      const parts = data.of.map((part) => {
-        if (isCondition(part)) return checkCondition(part, inner, errors);
+      const parts = [data.of[0], data.of[1]].map((part: unknown) => {
+        if (isCondition(part)) return checkCondition(part as ConditionData, inner, errors);
         return void problem(`bad ${data.is}()`, part, "expected a condition");
       });
       const by = parts.find((part) => (part?.by.length ?? 0) > 0)?.by ?? [];
@@ -188,7 +188,9 @@ function checkValue(
     checkOptions(data, context, errors, ["min"]);
     const inner = deeper(context);
     if (inner === undefined) return void problem(data.at, "bad over()", "over", tooDeep);
-    const [part, whole] = data.share.map((each) => checkPart(each, "over", data.at, inner, errors));
+    const [part, whole] = [data.share[0], data.share[1]].map((each) =>
+      checkPart(each, "over", data.at, inner, errors)
+    );
     if (typeof data.min !== "number" || !(data.min >= 0)) {
       problem(data.at, "bad min", data.min, "expected a number of 0 or more");
     }

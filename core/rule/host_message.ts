@@ -146,9 +146,9 @@ const ConditionShape = v.variant("is", [
     at: At,
     ...strangers,
   }),
-  v.object({ is: v.literal("absent"), window: unknown, query: QueryShape, at: At }),
+  v.object({ is: v.literal("absent"), window: unknown, query: QueryShape, at: At, ...strangers }),
   v.object({ is: v.literal("first"), learn: unknown, query: QueryShape, at: At, ...strangers }),
-  v.object({ is: v.picklist(["and", "or"]), of: v.tuple([inner, inner]), at: At }),
+  v.object({ is: v.picklist(["and", "or"]), of: v.tuple([inner, inner]), at: At, ...strangers }),
 ]);
 
 /** Whether a condition was made by the words of a rule; what it is made of is checked by itself. */
