@@ -146,7 +146,7 @@ describe("dropwatch test", () => {
   });
 
   test.each([
-    ["wrong", ["expected the state", "inactive", "at 1s"]],
+    ["wrong", ['expected the state "firing", found "pending"', "at 1s"]],
     ["stranger", ["BAD_RULE_TEST", "valu", "nearest: value"]],
     ["twice", ["BAD_RULE_TEST", "two cases have this name"]],
   ])("fails where a test is %s, and says why", async (name, said) => {
