@@ -467,6 +467,47 @@ export function badCapture(file: string, line: number, message: string): Dropwat
   });
 }
 
+/** A capture has ticks of its own, and rules are to run in others that aren't made of whole ones. */
+export function captureInterval(file: string, interval: number, own: number): DropwatchError {
+  return new DropwatchError(
+    "CAPTURE_INTERVAL",
+    `Cannot replay in ticks of ${interval} ms: the capture has one every ${own} ms; ` +
+      `expected --interval ${own}ms, or a multiple of it`,
+    { place: { file }, data: { interval, own } },
+  );
+}
+
+/** Rules sum up a field that the capture has no sums of: record again with `dropwatch record`. */
+export function captureHasNoSum(
+  file: string,
+  field: string,
+  fields: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "CAPTURE_HAS_NO_SUM",
+    `Cannot replay: a rule sums ${quote(field)}, and the capture has only ${fields.join(", ")}`,
+    { place: { file }, exit: exitCode.source, data: { field, fields } },
+  );
+}
+
+/** `record` doesn't write over a file that is there already. */
+export function fileExists(file: string): DropwatchError {
+  return new DropwatchError(
+    "FILE_EXISTS",
+    `Cannot write it: there is such a file already; --force writes over it`,
+    { place: { file } },
+  );
+}
+
+/** A file that `record` is to write can't be made, or can't be written to: the disk may be full. */
+export function unwritableFile(file: string, cause: unknown): DropwatchError {
+  return new DropwatchError(
+    "UNWRITABLE_FILE",
+    `Cannot write it: ${readReason(cause)}`,
+    { place: { file }, cause },
+  );
+}
+
 /**
  * A name given to `reason`, or to `--reason`, is no drop reason of this kernel. `dropwatch reasons`
  * lists them.
