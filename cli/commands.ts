@@ -4,6 +4,7 @@ import { checkCommand } from "./commands/check.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
+import { recordCommand } from "./commands/record.ts";
 import { stacksCommand } from "./commands/stacks.ts";
 import { tailCommand } from "./commands/tail.ts";
 import { watchCommand } from "./commands/watch.ts";
@@ -12,6 +13,7 @@ export const commands: readonly Command[] = [
   watchCommand,
   tailCommand,
   stacksCommand,
+  recordCommand,
   reasonsCommand,
   reasonCommand,
   checkCommand,
