@@ -3,7 +3,7 @@
 import { createReadStream } from "node:fs";
 import type { ReadStream } from "node:fs";
 import { fieldNames } from "../../core/drop/field.ts";
-import type { Drop, FieldName } from "../../core/drop/field.ts";
+import type { Drop } from "../../core/drop/field.ts";
 import { badCapture, captureHasNoSum, captureInterval, unreadableFile } from "../../core/error.ts";
 import { dropCounter, dropMatcher } from "../../core/plan/label.ts";
 import type { ReasonWorld } from "../../core/plan/predicate.ts";
@@ -39,7 +39,7 @@ export function replaySource(options: ReplayOptions): Source {
         title: `a capture of Linux ${head.kernel}`,
         release: head.kernel,
         unavailable: (field) =>
-          (head.fields as readonly FieldName[]).includes(field) ||
+          head.fields.includes(field) ||
             (derived.includes(field) && head.fields.includes("reason"))
             ? undefined
             : `the capture ${file} has only ${head.fields.join(", ")}`,
@@ -71,7 +71,10 @@ function checkSums(file: string, head: Head1 | Head2, { plan }: SourceRun): void
 }
 
 /** Says which lines can't be read, and how many. */
-function complaints(file: string, log: (message: string) => void) {
+function complaints(
+  file: string,
+  log: (message: string) => void,
+): { add(line: number): void; end(): void } {
   let all = 0;
   return {
     add(line: number): void {

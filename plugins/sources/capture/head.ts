@@ -8,6 +8,36 @@ import { badCapture } from "../../../core/error.ts";
 import type { ReasonWorld } from "../../../core/plan/predicate.ts";
 import { isInterval, possibleIntervals } from "../../../core/rule/config.ts";
 
+type NamesByNumber = Readonly<Record<string, string>>;
+
+interface CommonHead {
+  readonly dropwatch: "capture";
+  /** The kernel's release. */
+  readonly kernel: string;
+  /** The names of its reasons and subsystems, by their numbers. */
+  readonly reasons: NamesByNumber;
+  readonly subsystems: NamesByNumber;
+}
+
+/** The head of version 1. */
+export interface Head1 extends CommonHead {
+  readonly version: 1;
+  readonly fields: readonly FieldName[];
+}
+
+/** The head of version 2. */
+export interface Head2 extends CommonHead {
+  readonly version: 2;
+  /** Milliseconds between ticks. */
+  readonly interval: number;
+  /** The labels of a key. */
+  readonly fields: readonly FieldName[];
+  /** The field whose sum stands behind each count. */
+  readonly sum?: "len" | undefined;
+  /** What is told of a drop that was kept whole, beside its stack and its site. */
+  readonly evidence: readonly FieldName[];
+}
+
 const names = v.record(v.pipe(v.string(), v.regex(/^\d{1,10}$/)), v.string());
 const field = v.custom<FieldName>((name) => isFieldName(String(name)), "a field's name");
 const fields = v.pipe(
@@ -22,43 +52,36 @@ const common = {
   subsystems: v.optional(names, {}),
 };
 
-const Head1 = v.strictObject({
+const FirstHead = v.strictObject({
   ...common,
   version: v.literal(1),
   fields: v.array(field),
 });
 
-const Head2 = v.strictObject({
+const SecondHead = v.strictObject({
   ...common,
   version: v.literal(2),
-  /** Milliseconds between ticks. */
   interval: v.pipe(
     v.number(possibleIntervals),
     v.integer("whole milliseconds"),
     v.check(isInterval, possibleIntervals),
   ),
-  /** The labels of a key. */
   fields: v.pipe(
     fields,
     v.check((list) => list.includes("reason"), "reason among the fields"),
   ),
-  /** The field whose sum stands behind each count. */
   sum: v.optional(v.literal("len", "len")),
-  /** What is told of a drop that was kept whole, beside its stack and its site. */
   evidence: v.optional(fields, []),
 });
 
 const Head = v.variant(
   "version",
-  [Head1, Head2],
+  [FirstHead, SecondHead],
   (issue) =>
     issue.expected?.includes("1") === true
       ? "version 1 or 2: this dropwatch reads no other"
       : issue.message,
 );
-
-export type Head1 = v.InferOutput<typeof Head1>;
-export type Head2 = v.InferOutput<typeof Head2>;
 
 /** Fields that follow from the reason: no capture needs them. */
 export const derived: readonly FieldName[] = ["subsystem", "class"];
@@ -85,7 +108,7 @@ export function readHead(file: string, line: string): Head1 | Head2 {
 
 /** The names of the kernel that a capture is of. */
 export function worldOf(head: Head1 | Head2): ReasonWorld {
-  const numbers = (table: Readonly<Record<string, string>>): Map<number, string> =>
+  const numbers = (table: NamesByNumber): Map<number, string> =>
     new Map(Object.entries(table).map(([id, name]) => [Number(id), name]));
   const subsystems = numbers(head.subsystems);
   if (subsystems.size === 0) subsystems.set(0, "core");

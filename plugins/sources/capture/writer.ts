@@ -5,13 +5,22 @@ import { jsonLine } from "../../../core/error.ts";
 import { flowText } from "../../../core/plan/key.ts";
 import type { Counted, Tick } from "../../../core/watch/tick.ts";
 import type { Head2 } from "./head.ts";
-import { maxDictionary, maxEvidence, maxFlows, maxKeys, maxLabel, maxStacks } from "./limit.ts";
+import {
+  maxDictionary,
+  maxEvidence,
+  maxFlows,
+  maxKeys as mostKeys,
+  maxLabel,
+  maxStacks,
+} from "./limit.ts";
 
 /** What a capture is to be of. */
 export interface CaptureOptions {
   readonly head: Omit<Head2, "dropwatch" | "version">;
   /** The names of the kernel whose ticks these are. */
   readonly names: Pick<Names, "reason">;
+  /** Keys that the dictionary holds, and that a tick may have. */
+  readonly maxKeys?: number;
 }
 
 /** Writes a capture; each call returns whole lines. */
@@ -28,7 +37,8 @@ export interface CaptureWriter {
 const maxFollowed = 20_000;
 
 /** Makes a writer. The ticks' only map must be by the fields of the head, in that order. */
-export function captureWriter({ head, names }: CaptureOptions): CaptureWriter {
+export function captureWriter(options: CaptureOptions): CaptureWriter {
+  const { head, names, maxKeys = mostKeys } = options;
   const withSum = head.sum !== undefined;
   const ids = new Map<string, number>();
   const stacks = new Map<string, number>();
