@@ -95,7 +95,8 @@ export function readOptions(args: readonly string[], names: readonly OptionName[
       const name = arg.replace(/^--?/, "").replace(/=.*$/s, "");
       throw unknownOption(
         arg.replace(/=.*$/s, ""),
-        nearest(name, taken).map((known) => `--${known}`),
+        // Of a letter or two every short name is near.
+        name.length < 3 ? [] : nearest(name, taken).map((known) => `--${known}`),
       );
     },
   });
