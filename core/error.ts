@@ -147,7 +147,7 @@ export function unexpectedArgument(command: string, argument: string): Dropwatch
 
 /**
  * A command wasn't told what to work on: rules for `watch`, `check` and `explain`, a name for
- * `reason`.
+ * `reason`, a file for `record`.
  */
 export function missingArgument(command: string, argument: string): DropwatchError {
   return new DropwatchError(
@@ -458,7 +458,7 @@ export function programRefused(output: string): DropwatchError {
 
 /**
  * The file of `--source replay:FILE` is no capture, is one of another version, or its times make no
- * sense.
+ * sense. docs/captures.md describes the format.
  */
 export function badCapture(file: string, line: number, message: string): DropwatchError {
   return new DropwatchError("BAD_CAPTURE", `Cannot replay: ${message}`, {

@@ -1,7 +1,7 @@
 // A capture of version 2: what is written is what is replayed, for whatever rules; what can't be read is
 // counted and said, and nothing of it counts.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { makeFolder } from "../../../test/folder.ts";
 import type { Folder } from "../../../test/folder.ts";
 import { randomFrom } from "../../../test/random.ts";
@@ -604,6 +604,36 @@ describe("a line that can't be read", () => {
       }
     }
   });
+});
+
+test("the examples in docs/captures.md are captures", async () => {
+  const page = await readFile(new URL("../../../docs/captures.md", import.meta.url), "utf8");
+  const found = [...page.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text]) => text!);
+  expect(found.map((text) => JSON.parse(text.split("\n")[0]!).version)).toEqual([2, 1]);
+  const plan = planOf({ where: { reason: "SOCKET_FILTER" }, by: ["ownerPort"] });
+  const seen = await Promise.all(found.map(async (text, i) => {
+    const file = await folder.write(`${i}.ndjson`, text);
+    const ticks: Tick[] = [];
+    await replaySource({ file }).run({
+      plan,
+      interval: 1000,
+      maxKeys: 4096,
+      signal: new AbortController().signal,
+      onTick: (tick) => void ticks.push(tick),
+      onAttached: () => {},
+      log: (message) => {
+        throw new Error(message);
+      },
+    });
+    return ticks.map(({ seen, other, gap }) => [seen, other, gap?.seconds]);
+  }));
+  expect(seen[0]).toEqual([
+    [500, 0, undefined],
+    [0, 0, undefined],
+    [0, 0, 2.5],
+    [24, 3, undefined],
+  ]);
+  expect(seen[1]!.map(([seen]) => seen)).toEqual([500, 800, 0, 0, 900, ...Array(7).fill(0), 3]);
 });
 
 describe("a head", () => {
