@@ -117,7 +117,16 @@ export const recordCommand: Command = {
     });
     const ending = endAfter(terminal.signal, given.time("duration"));
     const stopped = new AbortController();
-    const sums = { seconds: 0, ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0 };
+    const sums = {
+      seconds: 0,
+      ticks: 0,
+      seen: 0,
+      counted: 0,
+      other: 0,
+      lost: 0,
+      restarts: 0,
+      unreadable: 0,
+    };
     let into: CaptureFile | undefined;
     let failure: unknown;
     let complete = true;
@@ -174,7 +183,7 @@ export const recordCommand: Command = {
             into!.write(lines);
             sums.ticks++;
             sums.seconds += tick.seconds;
-            for (const name of ["seen", "counted", "other", "lost"] as const) {
+            for (const name of ["seen", "counted", "other", "lost", "unreadable"] as const) {
               sums[name] += tick[name];
             }
             if (tick.gap?.over === true) sums.restarts++;
@@ -284,6 +293,8 @@ interface Summary {
   readonly other: number;
   readonly lost: number;
   readonly restarts: number;
+  /** Lines of the source that couldn't be read. */
+  readonly unreadable: number;
   readonly keys: number;
   readonly bytes: number;
   /** Whether it wasn't cut off by --max-size. */
@@ -296,12 +307,15 @@ function tellSummary(summary: Summary, given: Given, terminal: Terminal): void {
     terminal.out(jsonLine({ type: "summary", timestamp, data: summary }));
     return;
   }
-  const { file, seconds, ticks, seen, counted, other, lost, restarts, keys, bytes } = summary;
+  const { file, seconds, ticks, seen, counted, other, lost, restarts, unreadable, keys, bytes } =
+    summary;
   terminal.log(
     `recorded ${showDuration(seconds * 1000)} into ${file}: ${plural(ticks, "tick")}, ` +
       `${plural(keys, "key")}, ${showBytes(bytes)}\n` +
       `  ${showNumber(seen)} drops seen = ${showNumber(counted)} counted + ` +
       `${showNumber(other)} other + ${showNumber(lost)} lost` +
+      (other > 0 ? " (other had no room: --max-keys raises the limit)" : "") +
+      (unreadable > 0 ? `; ${plural(unreadable, "line")} of the source could not be read` : "") +
       (restarts > 0 ? `; bpftrace was started again ${plural(restarts, "time")}` : ""),
   );
 }

@@ -1,9 +1,12 @@
 // A recording of real drops: rules over it find what was sent, as they would have then.
 import { afterEach, beforeEach, describe, expect } from "bun:test";
+import { spawn } from "node:child_process";
 import { readFile, stat, writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AlertData } from "../../core/alert/alert.ts";
 import type { AlertEvidence } from "../../core/watch/evidence.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
+import { withNamespaces } from "../../plugins/doctor/namespaces.ts";
 import { makeFolder } from "../folder.ts";
 import type { Folder } from "../folder.ts";
 import { startTraffic } from "../traffic/traffic.ts";
@@ -108,6 +111,47 @@ describe("a recording", () => {
   });
 
   kernelTest(
+    "has what is known later: whether TCP sent again, in counts and in evidence",
+    async () => {
+      await folder.write(
+        "rules.ts",
+        `import { drops, rule } from "dropwatch";
+      const refused = drops.where({ reason: "NETFILTER_DROP", l4: "TCP", dport: 9 });
+      export default [
+        rule({ alert: "By", when: refused.by("retransmitted").count("1m").above(0) }),
+        rule({ alert: "Evidence", when: refused.count("30s").above(1) }),
+      ];
+      `,
+      );
+      const file = folder.file("drops.ndjson");
+      const record = startDropwatch(["record", file, "--rules", folder.path, ...withBpftrace]);
+      await record.attached;
+      await withNamespaces(async (namespaces) => {
+        const { a, b } = namespaces;
+        namespaces.nft(
+          b,
+          "table inet dw_drop { chain input { type filter hook input priority 0; tcp dport 9 drop; }; }",
+        );
+        // A SYN that is dropped, sent again after a second, and dropped again.
+        const command = ["timeout", "1.5", "bash", "-c", `exec 3<>/dev/tcp/${b.v4}/9`];
+        const child = spawn("nsenter", [`--net=${a.netns}`, ...command], { stdio: "ignore" });
+        await new Promise((resolve) => child.on("close", resolve));
+        await sleep(4500);
+      });
+      expect(await record.stop()).toBe(0);
+      const { alerts, summary } = await replay(file);
+      const { seen, counted, other, lost } = summary.data;
+      expect([seen, other, lost]).toEqual([counted, 0, 0]);
+      const by = alerts.filter(({ data, type }) => data.alert === "By" && type === "alert.firing");
+      expect(by.map(({ data }) => [data.labels.retransmitted, data.total]).sort())
+        .toEqual([["no", 1], ["yes", 1]]);
+      const told = alerts.find(({ data }) => data.alert === "Evidence")!;
+      expect(told.data.total).toBe(2);
+      expect((told.data.evidence as AlertEvidence).tcp).toEqual({ kept: 2, retransmitted: 1 });
+    },
+  );
+
+  kernelTest(
     "that was killed is read up to its last tick, and says that it was cut off",
     async () => {
       await folder.write("rules.ts", rules);
@@ -117,9 +161,9 @@ describe("a recording", () => {
       while (
         Date.now() < until && !(await readFile(file, "utf8")).includes('SOCKET_FILTER","IPv4')
       ) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await sleep(50);
       }
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await sleep(500);
       await record.stop("SIGKILL");
       const text = await readFile(file);
       await writeFile(file, text.subarray(0, text.length - 3));

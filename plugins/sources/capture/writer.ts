@@ -11,7 +11,9 @@ import {
   maxFlows,
   maxKeys as mostKeys,
   maxLabel,
+  maxSeconds,
   maxStacks,
+  maxSum,
 } from "./limit.ts";
 
 /** What a capture is to be of. */
@@ -100,9 +102,16 @@ export function captureWriter(options: CaptureOptions): CaptureWriter {
     head: () => line({ dropwatch: "capture", version: 2, ...head }),
     tick(tick) {
       const at = timeOf(tick);
-      const seconds = Number(tick.seconds.toFixed(6));
+      const seconds = secondsOf(tick.seconds);
       const gap = tick.gap &&
-        line(["g", at, seconds, tick.gap.seconds, cut(tick.gap.why), tick.gap.over ? 1 : 0]);
+        line([
+          "g",
+          at,
+          seconds,
+          secondsOf(tick.gap.seconds),
+          cut(tick.gap.why),
+          tick.gap.over ? 1 : 0,
+        ]);
       if (gap !== undefined && tick.seen === 0) return gap;
       const all = tick.maps[0]!;
       const entries = fitting(all.entries);
@@ -124,7 +133,9 @@ export function captureWriter(options: CaptureOptions): CaptureWriter {
           keys++;
           text += `["k",${id},${labels}]\n`;
         }
-        counts += withSum ? `,${id},${n},${Math.round(sum)}` : `,${id},${n}`;
+        counts += withSum
+          ? `,${id},${n},${Math.min(maxSum, Math.max(0, Math.round(sum)))}`
+          : `,${id},${n}`;
         const reason = key.labels[reasonAt]!;
         byReason.set(reason, (byReason.get(reason) ?? 0) + n);
       });
@@ -164,6 +175,10 @@ function reasonsOf({ reasons }: Tick, names: Pick<Names, "reason">): Map<string,
     byName.set(name, (byName.get(name) ?? 0) + n);
   }
   return byName;
+}
+
+function secondsOf(seconds: number): number {
+  return Number(Math.min(maxSeconds, Math.max(0, seconds)).toFixed(6));
 }
 
 function cut(label: string): string {
