@@ -4,12 +4,16 @@
  *
  * @module
  */
-export { drops } from "./core/rule/query.ts";
+export { drops, health } from "./core/rule/query.ts";
 export type {
   Asked,
   At,
   Condition,
   ConditionData,
+  Facts,
+  FilterData,
+  HealthQuery,
+  HealthWhere,
   NumberRange,
   Prefix,
   Query,
@@ -19,7 +23,22 @@ export type {
   Where,
 } from "./core/rule/query.ts";
 export { rule } from "./core/rule/rule.ts";
-export type { AlertFacts, Rule, RuleData, RuleOptions, Severity, Text } from "./core/rule/rule.ts";
+export type {
+  AlertFacts,
+  CodeRuleOptions,
+  FunctionMark,
+  Mode,
+  Rule,
+  RuleCode,
+  RuleContext,
+  RuleData,
+  RuleOptions,
+  Sample,
+  Severity,
+  StateOptions,
+  Text,
+} from "./core/rule/rule.ts";
+export type { HealthEvent, HealthField } from "./core/watch/health.ts";
 export { defineConfig } from "./core/rule/config.ts";
 export type { Config } from "./core/rule/config.ts";
 export { defineSink, DeliveryError } from "./core/alert/sink.ts";

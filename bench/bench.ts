@@ -44,6 +44,7 @@ import {
   usage,
 } from "./measure.ts";
 import type { Watcher } from "./measure.ts";
+import { code, hang, keys } from "./rules.ts";
 
 /** A figure, what was promised, and whether it was kept; `null` where nothing was promised. */
 interface Row {
@@ -662,6 +663,9 @@ const all: Readonly<Record<string, () => Promise<void>>> = {
   start,
   replay,
   day,
+  keys: () => keys(add, quick),
+  code: () => code(add, folder, quick),
+  hang: () => hang(add, folder),
 };
 try {
   for (const [name, part] of Object.entries(all)) {

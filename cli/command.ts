@@ -17,6 +17,8 @@ export interface Terminal {
   readonly isTerminal: boolean;
   /** Aborted on SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
+  /** From now on SIGHUP calls this, and doesn't end the program. */
+  onHangup(listener: () => void): void;
 }
 
 export interface Command {

@@ -3,10 +3,13 @@ import type { Command } from "./command.ts";
 import { checkCommand } from "./commands/check.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { newCommand } from "./commands/new.ts";
 import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
 import { recordCommand } from "./commands/record.ts";
+import { replayCommand } from "./commands/replay.ts";
 import { stacksCommand } from "./commands/stacks.ts";
 import { tailCommand } from "./commands/tail.ts";
+import { testCommand } from "./commands/test.ts";
 import { watchCommand } from "./commands/watch.ts";
 
 export const commands: readonly Command[] = [
@@ -18,5 +21,8 @@ export const commands: readonly Command[] = [
   reasonCommand,
   checkCommand,
   explainCommand,
+  testCommand,
+  replayCommand,
+  newCommand,
   doctorCommand,
 ];

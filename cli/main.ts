@@ -85,8 +85,10 @@ function show(thrown: unknown): string {
 function openTerminal(): Terminal {
   const ending = new AbortController();
   let signals = 0;
+  let onHangup: (() => void) | undefined;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => {
+      if (name === "SIGHUP" && onHangup !== undefined) return onHangup();
       // Who insists is obeyed; the first time the last counts and alerts still arrive.
       if (++signals === 3) process.exit(130);
       ending.abort();
@@ -118,6 +120,7 @@ function openTerminal(): Terminal {
     colour: isTerminal && (process.env.NO_COLOR ?? "") === "",
     isTerminal,
     signal: ending.signal,
+    onHangup: (listener) => void (onHangup = listener),
   };
 }
 

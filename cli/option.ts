@@ -39,6 +39,7 @@ export const options = {
   "max-size": { value: "SIZE", doc: "end when the file is so large: 100M, 2G (default: 1G)" },
   force: { doc: "write over a file that is there already" },
   limit: { value: "N", doc: "how many to show" },
+  sweep: { doc: "show how the outcome changes with the thresholds" },
   json: { doc: "one JSON object a line on stdout, and nothing else there" },
   help: { doc: "show this help", short: "h" },
   version: { doc: "show the version", short: "V" },

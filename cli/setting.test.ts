@@ -40,6 +40,7 @@ async function read(config: string, ...args: readonly string[]): Promise<Setting
     colour: false,
     isTerminal: false,
     signal: new AbortController().signal,
+    onHangup: () => {},
   });
 }
 
@@ -156,6 +157,7 @@ describe("a mistake in a config file", () => {
       colour: false,
       isTerminal: false,
       signal: new AbortController().signal,
+      onHangup: () => {},
     };
     const error = await readSetting(readOptions(["--config", file], names), terminal)
       .then(() => undefined, (thrown: DropwatchError) => thrown);

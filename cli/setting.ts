@@ -28,6 +28,7 @@ import type { Config } from "../core/rule/config.ts";
 import { milliseconds } from "../core/rule/duration.ts";
 import { loadRules } from "../core/rule/load.ts";
 import type { RuleSet } from "../core/rule/load.ts";
+import type { Overrides } from "../core/rule/override.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
@@ -47,6 +48,8 @@ export interface Setting {
   readonly maxKeys: number;
   /** The folder that state is kept in. */
   readonly state: string | undefined;
+  /** What is otherwise than in the rules' files. */
+  readonly overrides: Overrides | undefined;
 }
 
 const defaultConfig = "dropwatch.config.ts";
@@ -80,6 +83,7 @@ export async function readSetting(
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??
       defaultMaxKeys,
     state: given.text("state") ?? config.state,
+    overrides: config.overrides,
   };
 }
 
@@ -98,10 +102,10 @@ export function rulePlaces(command: string, given: Given, setting: Setting): rea
 /** Reads rule files as the setting has it. The host that ran them is the caller's to close. */
 export function readRules(
   files: readonly string[],
-  { source, interval }: Setting,
+  { source, interval, overrides }: Setting,
   { log }: Terminal,
 ): Promise<RuleSet> {
-  return loadRules({ files, facts: () => source.facts(), interval, log });
+  return loadRules({ files, facts: () => source.facts(), interval, log, overrides });
 }
 
 function bpftraceCommand(given: Given, config: Config): readonly string[] {

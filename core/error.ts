@@ -302,6 +302,48 @@ export function textFailed(place: Place, text: string, message: string): Dropwat
   );
 }
 
+/**
+ * The process that ran this rule's code had taken too much memory, and was ended. It is started again
+ * for the other rules.
+ */
+export function ruleTooLarge(place: Place, megabytes: number, doing: string): DropwatchError {
+  return new DropwatchError(
+    "RULE_TOO_LARGE",
+    `Cannot ${doing} the rule: it takes more than ${megabytes} MB of memory`,
+    { place, exit: exitCode.finding, data: { megabytes, doing } },
+  );
+}
+
+/** The code of a rule printed without end, and its process was ended. */
+export function ruleFloods(place: Place, doing: string): DropwatchError {
+  return new DropwatchError("RULE_FLOODS", `Cannot ${doing} the rule: it prints without end`, {
+    place,
+    exit: exitCode.finding,
+    data: { doing },
+  });
+}
+
+/**
+ * A filter, `each` or `tick` of a rule threw an exception, or returned something else than it must. The
+ * alerts of the rule stay as they are until it has run again.
+ */
+export function codeFailed(place: Place, code: string, message: string): DropwatchError {
+  return new DropwatchError("CODE_FAILED", `Cannot run the ${code} of a rule: ${message}`, {
+    place,
+    exit: exitCode.finding,
+    data: { code },
+  });
+}
+
+/** The code of a rule takes longer than there are ticks: some were left out for its rules. */
+export function tooSlow(place: Place, ticks: number): DropwatchError {
+  return new DropwatchError(
+    "RULE_TOO_SLOW",
+    `Cannot keep up: ${ticks} ticks wait for the code of the rule, and what comes is left out`,
+    { place, exit: exitCode.finding, data: { ticks } },
+  );
+}
+
 /** The process that runs rules ended three times before it was ready to run one. */
 export function hostFailed(how: string): DropwatchError {
   return new DropwatchError(
@@ -336,6 +378,31 @@ export function duplicateAlert(place: Place, alert: string, first: Place): Dropw
 }
 
 /**
+ * `overrides` in the config names a rule that there isn't, or overrides the threshold of one that has no
+ * such thing. The rules are loaded as they are.
+ */
+export function badOverride(
+  alert: string,
+  message: string,
+  nearest: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "BAD_OVERRIDE",
+    `Cannot override the rule ${quote(alert)}: ${message}${suggest(nearest)}`,
+    { exit: exitCode.finding, data: { alert, nearest } },
+  );
+}
+
+/** Another plan is needed for rules that were reloaded, and the source can't change its plan. */
+export function noReplan(source: string): DropwatchError {
+  return new DropwatchError(
+    "NO_REPLAN",
+    `Cannot reload: the source ${source} can't count anything else while it runs; start dropwatch again`,
+    { exit: exitCode.finding, data: { source } },
+  );
+}
+
+/**
  * A rule uses a field that the kernel, or the capture, doesn't give. docs/fields.md says what each
  * field needs.
  */
@@ -357,6 +424,32 @@ export function noRules(where: string): DropwatchError {
     `Cannot find a rule in ${where}: there is no *.ts or *.js that isn't a test and whose name ` +
       `doesn't begin with . or _`,
     { exit: exitCode.usage, data: { where } },
+  );
+}
+
+/** There is no test of a rule where tests were looked for: no `*.test.ts` or `*.test.js`. */
+export function noRuleTests(where: string): DropwatchError {
+  return new DropwatchError(
+    "NO_RULE_TESTS",
+    `Cannot find a test in ${where}: there is no *.test.ts or *.test.js; \`dropwatch new NAME\` writes a ` +
+      `rule with its test`,
+    { exit: exitCode.usage, data: { where } },
+  );
+}
+
+/** A file that was to be written is there already. */
+export function fileExists(file: string): DropwatchError {
+  return new DropwatchError("FILE_EXISTS", "Cannot write it: it is there already", {
+    place: { file },
+  });
+}
+
+/** The name of a new rule can't be that of an alert. */
+export function badAlertName(name: string): DropwatchError {
+  return new DropwatchError(
+    "BAD_ALERT_NAME",
+    `Cannot name an alert ${quote(name)}: expected letters and digits, as in SocketFilterDrops`,
+    { data: { name } },
   );
 }
 
@@ -388,6 +481,25 @@ export function badState(file: string, cause: unknown): DropwatchError {
     `Cannot open the state: ${readReason(cause)}; where it is damaged, move it away to begin anew`,
     { place: { file }, cause },
   );
+}
+
+/** A case of a rule's test isn't as it must be, or two have the same name. */
+export function badRuleTest(
+  where: string,
+  value: unknown,
+  expected: string,
+  nearest: readonly string[] = [],
+): DropwatchError {
+  return new DropwatchError(
+    "BAD_RULE_TEST",
+    `Cannot read ${where}: ${quote(value)}: ${expected}${suggest(nearest)}`,
+    { exit: exitCode.finding, data: { where, value, expected, nearest } },
+  );
+}
+
+/** The rule did something else than its test says. The message has the time, and what each said. */
+export function ruleTestFailed(message: string): DropwatchError {
+  return new DropwatchError("RULE_TEST_FAILED", message, { exit: exitCode.finding });
 }
 
 // --- sources ------------------------------------------------------------------------------------
@@ -491,9 +603,9 @@ export function captureHasNoSum(
 }
 
 /** `record` doesn't write over a file that is there already. */
-export function fileExists(file: string): DropwatchError {
+export function captureExists(file: string): DropwatchError {
   return new DropwatchError(
-    "FILE_EXISTS",
+    "CAPTURE_EXISTS",
     `Cannot write it: there is such a file already; --force writes over it`,
     { place: { file } },
   );

@@ -1,23 +1,30 @@
-// The one file that joins the stages: rules → plan → source → watch → texts → sinks.
-import { fingerprint, plainSummary } from "./alert/alert.ts";
-import type { AlertData, AlertMessage } from "./alert/alert.ts";
+// The one file that joins the stages: rules → plan → source → watches → texts → sinks.
 import { makeQueue } from "./alert/queue.ts";
 import type { Queue } from "./alert/queue.ts";
 import type { Sink } from "./alert/sink.ts";
-import { DropwatchError, reasonOf } from "./error.ts";
+import { DropwatchError, noReplan, reasonOf, showError } from "./error.ts";
+import { forgetUnsaved, makeKeeper, readMemory } from "./keep.ts";
+import type { Keeper } from "./keep.ts";
+import { makeLane } from "./lane.ts";
+import type { Lane } from "./lane.ts";
+import { makeNotifier } from "./notify.ts";
+import { plural } from "./number.ts";
+import type { Drop } from "./drop/field.ts";
 import { makePlan } from "./plan/plan.ts";
-import type { Plan, PlanStyle } from "./plan/plan.ts";
-import type { CheckedRule } from "./rule/check.ts";
+import type { Count, Plan, PlanStyle } from "./plan/plan.ts";
+import { needsCode } from "./rule/checked.ts";
+import type { CheckedRule } from "./rule/checked.ts";
 import type { RuleSet } from "./rule/load.ts";
-import type { AlertFacts, TextName } from "./rule/rule.ts";
-import { maxText, textNames } from "./rule/rule.ts";
+import { makeOffences } from "./rule/offence.ts";
+import type { Override } from "./rule/override.ts";
+import { ownBundle, ownRules } from "./rule/own_rules.ts";
+import type { StateStore } from "./store.ts";
 import { evidenceFor, evidenceLog } from "./watch/evidence.ts";
-import type { EvidenceLog } from "./watch/evidence.ts";
+import type { Happened } from "./watch/health.ts";
 import type { Source, SourceFacts } from "./watch/source.ts";
-import type { AlertStore, SavedAlert } from "./store.ts";
 import type { Tick } from "./watch/tick.ts";
-import { countsOf, makeWatch } from "./watch/watch.ts";
-import type { Transition, Watch } from "./watch/watch.ts";
+import { countKey, countsOf, emptyMemory, identityOf, makeWatch } from "./watch/watch.ts";
+import type { ActiveAlert, Transition, Watch, WatchMemory } from "./watch/watch.ts";
 
 /** What a run did, for the line at its end. */
 export interface RunSummary {
@@ -43,10 +50,18 @@ export interface PipelineOptions {
   readonly signal: AbortSignal;
   readonly log: (message: string) => void;
   /** Where alerts survive a restart; without it they begin anew. */
-  readonly store?: AlertStore | undefined;
+  readonly store?: StateStore | undefined;
+  /** What the config says of rules. */
+  readonly overrides?: Readonly<Record<string, Override>> | undefined;
+  /** Called once with what reads the rules again. */
+  readonly onReload?: (reload: (files: readonly string[]) => Promise<void>) => void;
   readonly onAttached?: () => void;
-  /** After the watch has seen the tick. */
+  /** After the watch of the rules without code has seen the tick. */
   readonly onTick?: (tick: Tick, watch: Watch) => void;
+  /** Every alert that changed its state, those in shadow too. */
+  readonly onTransition?: (transition: Transition) => void;
+  /** The alerts that are pending or firing at the end. */
+  readonly onEnd?: (active: readonly ActiveAlert[]) => void;
 }
 
 /** Milliseconds that sinks have at the end for what still waits. */
@@ -55,7 +70,7 @@ const defaultMaxSeries = 100_000;
 
 /** The plan of a set of rules: what the kernel is to count for them. */
 export function planRules(
-  rules: RuleSet["rules"],
+  rules: readonly CheckedRule[],
   facts: SourceFacts,
   style?: PlanStyle,
 ): Plan {
@@ -70,8 +85,8 @@ export async function runPipeline(options: PipelineOptions): Promise<RunSummary>
   try {
     return await watchWith("decisions", queues, options);
   } catch (thrown) {
-    if (!(thrown instanceof DropwatchError) || thrown.code !== "PROGRAM_REFUSED") throw thrown;
-    log("the kernel refuses the program as too complex: conditions are tested on keys instead");
+    if (!isRefused(thrown)) throw thrown;
+    log(tooComplex);
     return await watchWith("keys", queues, options);
   } finally {
     const left = await Promise.all(queues.map((queue) => queue.drain(drainPatience)));
@@ -81,60 +96,293 @@ export async function runPipeline(options: PipelineOptions): Promise<RunSummary>
   }
 }
 
+const tooComplex =
+  "the kernel refuses the program as too complex: conditions are tested on keys instead";
+
+function isRefused(thrown: unknown): boolean {
+  return thrown instanceof DropwatchError && thrown.code === "PROGRAM_REFUSED";
+}
+
+/** The rules that are watched, and the plan that counts for them. */
+interface Watched {
+  readonly rules: readonly CheckedRule[];
+  readonly plan: Plan;
+  /** Of the rules without code. */
+  readonly watch: Watch;
+  /** Of each file that has rules with code. */
+  readonly lanes: ReadonlyMap<string, Lane>;
+}
+
 async function watchWith(
   style: PlanStyle,
   queues: readonly Queue[],
   options: PipelineOptions,
 ): Promise<RunSummary> {
-  const { rules, log } = options;
-  const facts = await options.source.facts();
-  const plan = planRules(rules.rules, facts, style);
-  const evidence = evidenceLog(rules.rules, facts.world, facts.release ?? "");
+  const { log, source, store, interval } = options;
+  const { host } = options.rules;
   const maxSeries = options.maxSeries ?? defaultMaxSeries;
-  const watch = makeWatch({ rules: rules.rules, plan, interval: options.interval, maxSeries });
-  const sums = { ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0, seconds: 0 };
+  const facts = await source.facts();
   const say = onceEach(log);
-  let texts: Promise<void> = Promise.resolve();
-  const to: Notifying = { rules, queues, fired: new Map(), evidence, log };
-  const keep = options.store && keeper(options.store, watch, to, say);
+  const offences = makeOffences();
+  const sums = {
+    ticks: 0,
+    seen: 0,
+    counted: 0,
+    other: 0,
+    lost: 0,
+    refused: 0,
+    restarts: 0,
+    seconds: 0,
+  };
+  /** Files that can't be loaded as they are now. */
+  let broken: Happened[] = [];
 
-  const onTick = (tick: Tick): void => {
+  const onFailure = (rule: CheckedRule, error: DropwatchError, at: number): void => {
+    log(`${rule.alert}: ${reasonOf(error)}`);
+    if (offences.note(rule, error, at)) {
+      log(`${rule.alert}: its code isn't run any more, until ${rule.file} changes`);
+    }
+  };
+
+  /** What was judged becomes messages, in order. */
+  let texts: Promise<void> = Promise.resolve();
+  const onTransitions = (transitions: readonly Transition[], at: number): void => {
+    for (const each of transitions) options.onTransition?.(each);
+    // Where nobody is told, and nothing is kept, no texts are needed.
+    if (transitions.length === 0 && keeper === undefined) return;
+    if (queues.length === 0 && keeper === undefined) return;
+    const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
+    texts = texts.then(async () => {
+      const messages = await Promise.all(due.map(async (transition) => ({
+        message: await notifier.message(transition),
+        mode: transition.rule.mode,
+      })));
+      // Kept before they are sent: whoever is killed in between must know that they may have been.
+      keeper?.keep(at, transitions);
+      for (const { message, mode } of messages) {
+        if (mode === "shadow") {
+          const { alert, status, annotations } = message.data;
+          log(`${alert} would be ${status}, and is in shadow: ${annotations["summary"]}`);
+        } else queues.forEach((queue) => queue.push(message));
+      }
+    });
+  };
+
+  const evidence = evidenceLog(options.rules.rules, facts.world, facts.release ?? "");
+  const notifier = makeNotifier({
+    host,
+    isDisabled: offences.isDisabled,
+    onFailure,
+    evidence: ({ rule, labels, at }) =>
+      evidence.of(rule, labels, at, (drop) => keeps(current, rule, drop)),
+  });
+
+  const makeWatched = (
+    all: readonly CheckedRule[],
+    plan: Plan,
+    before: Watched | undefined,
+    kept?: WatchMemory,
+  ): Watched => {
+    const indexes = new Map(plan.counts.map((count, i) => [countKey(count), i]));
+    const indexOf = (count: Count): number => indexes.get(countKey(count))!;
+    const memories = before === undefined ? kept === undefined ? [] : [kept] : memoriesOf(before);
+    const watchOf = (rules: readonly CheckedRule[], own: readonly WatchMemory[]): Watch =>
+      makeWatch({ rules, plan, indexOf, interval, maxSeries, before: [...own, ...memories] });
+    const laneOf = (file: string, rules: readonly CheckedRule[]): Lane => {
+      const known = before?.lanes.get(file);
+      if (known !== undefined) {
+        known.replace((old) => {
+          const fresh = watchOf(rules, [old.memory]);
+          endOrphans(old, all);
+          return fresh;
+        });
+        return known;
+      }
+      const own = before === undefined ? [] : [{ ...emptyMemory(), at: before.watch.memory.at }];
+      return makeLane(watchOf(rules, own), {
+        host,
+        isDisabled: offences.isDisabled,
+        onFailure,
+        onTransitions,
+      });
+    };
+    const lanes = new Map(
+      [...Map.groupBy(all.filter(needsCode), ({ file }) => file)]
+        .map(([file, rules]) => [file, laneOf(file, rules)]),
+    );
+    const watch = watchOf(all.filter((rule) => !needsCode(rule)), []);
+    if (before !== undefined) {
+      endOrphans(before.watch, all);
+      for (const [file, lane] of before.lanes) {
+        if (!lanes.has(file)) lane.replace((old) => (endOrphans(old, all), old));
+      }
+    }
+    return { rules: all, plan, watch, lanes };
+  };
+
+  /** Alerts that no rule makes any more have ended. */
+  const endOrphans = (old: Watch, rules: readonly CheckedRule[]): void => {
+    const still = new Set(rules.map(identityOf));
+    const at = old.memory.at ?? Date.now();
+    const ended = old.active().filter(({ rule }) => !still.has(identityOf(rule)))
+      .map(({ rule, labels, state }): Transition => ({
+        rule,
+        change: state.state === "firing" ? "resolved" : "inactive",
+        labels,
+        value: state.value,
+        peak: state.peak,
+        total: state.total,
+        since: state.since,
+        at,
+        exact: true,
+        lost: 0,
+      }));
+    if (ended.length > 0) onTransitions(ended, at);
+  };
+
+  const withOwn = (rules: readonly CheckedRule[]): CheckedRule[] => {
+    const names = new Set(rules.map(({ alert }) => alert));
+    return [
+      ...rules,
+      ...ownRules(interval, options.overrides).filter(({ alert }) => !names.has(alert)),
+    ];
+  };
+
+  const kept = store && readMemory(store.loadMemory(), log);
+  let current = makeWatched(
+    withOwn(options.rules.rules),
+    planRules(options.rules.rules, facts, style),
+    undefined,
+    kept,
+  );
+  let keeper: Keeper | undefined;
+  if (store !== undefined) {
+    keeper = makeKeeper(store, {
+      active: () => watchesOf(current).flatMap((watch) => watch.active()),
+      sent: notifier.sent,
+      memories: () => memoriesOf(current),
+    }, say);
+    const orphans = store.load().filter((saved) => {
+      const known = watchesOf(current).some((watch) => watch.restore(saved));
+      if (known && saved.sent !== undefined) notifier.restore(saved.sent);
+      return !known;
+    });
+    keeper.forget(orphans);
+    // Whoever was told of an alert is told of its end, also when its rule is gone.
+    for (const { sent } of orphans) {
+      const message = sent && notifier.orphan(sent, Date.now());
+      if (message !== undefined) queues.forEach((queue) => queue.push(message));
+    }
+  } else if (options.rules.rules.some(({ condition }) => condition.is === "first")) {
+    log("first() remembers only as long as dropwatch runs: --state DIR keeps what it has seen");
+  }
+
+  /** Rules that wait for the first tick of their plan. */
+  let next: { readonly rules: readonly CheckedRule[]; readonly plan: Plan } | undefined;
+  const swap = (rules: readonly CheckedRule[], plan: Plan): void => {
+    current = makeWatched(withOwn(rules), plan, current);
+    evidence.use(rules);
+    offences.keep(rules);
+  };
+
+  const onTick = (tick: Tick): void | Promise<void> => {
+    if (next !== undefined && tick.plan === next.plan) {
+      swap(next.rules, next.plan);
+      next = undefined;
+    }
     sums.ticks++;
     sums.seconds += tick.seconds;
     for (const name of ["seen", "counted", "other", "lost"] as const) sums[name] += tick[name];
     if (tick.gap?.over === true) sums.restarts++;
     evidence.add(tick);
-    const transitions = watch.tick(tick);
-    sayLosses(tick, plan, options.maxKeys, say);
-    if (watch.refused > 0) {
+    const happened: Happened[] = [...offences.take(), ...broken];
+    const refused = watchesOf(current).reduce((all, watch) => all + watch.refused, 0);
+    if (refused > sums.refused) {
+      happened.push({ event: "refused", n: refused - sums.refused });
       say(
         "series",
         `rules have more than ${maxSeries} combinations of labels in a window: the rest is not ` +
           `told apart`,
       );
     }
-    const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
-    texts = texts.then(async () => {
-      const messages = await Promise.all(due.map((each) => messageOf(each, to)));
-      // Kept before they are sent: whoever is killed in between must know that they may have been.
-      keep?.(tick.at, transitions);
-      for (const message of messages) to.queues.forEach((queue) => queue.push(message));
-    });
-    options.onTick?.(tick, watch);
+    sums.refused = refused;
+    for (const lane of current.lanes.values()) lane.push(tick, happened);
+    onTransitions(current.watch.tick(tick, happened), tick.at);
+    if (keeper === undefined) memoriesOf(current).forEach(forgetUnsaved);
+    sayLosses(tick, current.plan, options.maxKeys, say);
+    options.onTick?.(tick, current.watch);
+    const busy = [...current.lanes.values()].filter(({ busy }) => busy);
+    if (busy.length > 0) return Promise.all(busy.map((lane) => lane.idle())).then(() => {});
   };
 
-  await options.source.run({
-    plan,
-    interval: options.interval,
+  let reloading: Promise<void> = Promise.resolve();
+  const told = new Set(options.rules.errors.map(showError));
+  const reload = async (files: readonly string[]): Promise<void> => {
+    const again = await options.rules.reload(files);
+    broken = again.errors.map(failedReload);
+    for (const error of again.errors) {
+      const text = showError(error);
+      if (!told.has(text)) log(text);
+      told.add(text);
+    }
+    if (again.errors.length === 0) told.clear();
+    const before = current.rules.filter(({ bundle }) => bundle !== ownBundle);
+    const same = before.length === again.rules.length &&
+      before.every((rule, i) => rule === again.rules[i]);
+    if (same) return;
+    try {
+      const plan = planRules(again.rules, facts, style);
+      if (samePlan(plan, current.plan)) swap(again.rules, current.plan);
+      else await replan(again.rules, plan);
+    } catch (thrown) {
+      next = undefined;
+      const error = thrown as DropwatchError;
+      log(`the rules are as they were: ${showError(error)}`);
+      broken.push(failedReload(error));
+      return;
+    }
+    log(`reloaded: ${plural(again.rules.length, "rule")}`);
+    await again.done();
+  };
+  const replan = async (rules: readonly CheckedRule[], plan: Plan): Promise<void> => {
+    if (source.replan === undefined) throw noReplan(source.name);
+    next = { rules, plan };
+    try {
+      await source.replan(plan);
+    } catch (thrown) {
+      if (!isRefused(thrown) || style === "keys") throw thrown;
+      log(tooComplex);
+      next = { rules, plan: planRules(rules, facts, "keys") };
+      await source.replan(next.plan);
+    }
+  };
+  options.rules.onBlame((bundle, error) => {
+    for (const rule of current.rules) {
+      if (rule.bundle === bundle) onFailure(rule, error, Date.now());
+    }
+  });
+  // One after the other: each begins with what the one before has left.
+  options.onReload?.((files) => reloading = reloading.then(() => reload(files)));
+
+  await source.run({
+    plan: current.plan,
+    interval,
     maxKeys: options.maxKeys,
     signal: options.signal,
     onTick,
     onAttached: () => options.onAttached?.(),
     log,
   });
-  if (keep !== undefined) texts = texts.then(() => keep(Infinity, []));
+  await reloading;
+  await Promise.all([...current.lanes.values()].map((lane) => lane.idle()));
+  options.onEnd?.(watchesOf(current).flatMap((watch) => watch.active()));
+  texts = texts.then(() => keeper?.keep(Infinity, []));
   await texts;
-  const totals = watch.totals();
+  const totals = new Map(
+    watchesOf(current).flatMap((watch) =>
+      watch.rules.map(({ alert }, i) => [alert, watch.totals()[i]!])
+    ),
+  );
   return {
     seconds: Number(sums.seconds.toFixed(3)),
     ticks: sums.ticks,
@@ -143,8 +391,38 @@ async function watchWith(
     other: sums.other,
     lost: sums.lost,
     restarts: sums.restarts,
-    rules: rules.rules.map(({ alert }, i) => ({ alert, total: totals[i]! })),
+    rules: current.rules.filter(({ bundle }) => bundle !== ownBundle)
+      .map(({ alert }) => ({ alert, total: totals.get(alert)! })),
   };
+}
+
+function watchesOf({ watch, lanes }: Watched): Watch[] {
+  return [watch, ...[...lanes.values()].map((lane) => lane.watch)];
+}
+
+function memoriesOf(watched: Watched): WatchMemory[] {
+  return watchesOf(watched).map(({ memory }) => memory);
+}
+
+/** Whether the filters of a rule keep a drop. */
+function keeps(watched: Watched, rule: CheckedRule, drop: Drop): boolean {
+  return watchesOf(watched).some((watch) => watch.keeps(rule, drop));
+}
+
+function failedReload(error: DropwatchError): Happened {
+  return { event: "reloadFailed", file: error.place?.file ?? "", why: error.code, n: 1 };
+}
+
+/** Whether two plans count the same, in whatever order. */
+function samePlan(a: Plan, b: Plan): boolean {
+  const text = ({ counts, evidence }: Plan): string =>
+    JSON.stringify([
+      counts.map(countKey).sort(),
+      evidence?.fields,
+      evidence?.labels,
+      evidence?.counts.map((i) => countKey(counts[i]!)).sort(),
+    ]);
+  return text(a) === text(b);
 }
 
 /** Says a thing of a kind at most once a minute: a flood must not flood the log. */
@@ -184,144 +462,4 @@ function sayLosses(
         `"other" (--max-keys raises the limit)`,
     );
   });
-}
-
-type Annotations = Readonly<Record<string, string>>;
-
-interface Notifying {
-  readonly rules: RuleSet;
-  readonly queues: readonly Queue[];
-  /** What was sent of the alerts that fire, by fingerprint. */
-  readonly fired: Map<string, AlertData>;
-  readonly evidence: EvidenceLog;
-  readonly log: (message: string) => void;
-}
-
-const saveEvery = 10_000;
-
-/**
- * Takes up the alerts of the run before, and returns what keeps those of this one: an alert that
- * changed its state at once, the numbers of the others now and then.
- */
-function keeper(
-  store: AlertStore,
-  watch: Watch,
-  to: Notifying,
-  say: (kind: string, message: string) => void,
-): (at: number, transitions: readonly Transition[]) => void {
-  const orphans = store.load().filter((saved) => {
-    const known = watch.restore(saved);
-    if (known && saved.sent !== undefined) to.fired.set(saved.sent.fingerprint, saved.sent);
-    return !known;
-  });
-  // Whoever was told of an alert is told of its end, also when its rule is gone.
-  const now = new Date().toISOString();
-  for (const { sent } of orphans) {
-    if (sent === undefined) continue;
-    const data = { ...sent, status: "resolved" as const, endsAt: now };
-    to.queues.forEach((queue) => queue.push({ type: "alert.resolved", timestamp: now, data }));
-  }
-  let saved = -Infinity;
-  let gone: Pick<SavedAlert, "alert" | "labels">[] = orphans;
-  return (at, transitions) => {
-    const ended = transitions.filter(({ change }) =>
-      change === "resolved" || change === "inactive"
-    );
-    gone = [...gone, ...ended.map(({ rule, labels }) => ({ alert: rule.alert, labels }))];
-    const all = at - saved >= saveEvery;
-    if (transitions.length === 0 && gone.length === 0 && !all) return;
-    const changed = new Set(transitions.map(({ rule, labels }) => keyOf(rule, labels)));
-    const due = watch.active().filter(({ rule, labels }) =>
-      all || changed.has(keyOf(rule, labels))
-    );
-    const alerts = due.map(({ rule, labels, state }): SavedAlert => ({
-      alert: rule.alert,
-      labels,
-      state,
-      sent: to.fired.get(fingerprint(labelsOf(rule, labels))),
-    }));
-    try {
-      store.save(alerts, gone);
-      gone = [];
-      if (all) saved = at;
-    } catch (thrown) {
-      saved = -Infinity; // What wasn't kept is kept with all others, at the next tick.
-      say("state", `the state can't be saved, and is tried again: ${reasonOf(thrown)}`);
-    }
-  };
-}
-
-function keyOf(rule: CheckedRule, labels: Transition["labels"]): string {
-  return JSON.stringify([rule.alert, labels]);
-}
-
-/** All labels of an alert, as they are sent. */
-function labelsOf(rule: CheckedRule, labels: Transition["labels"]): Record<string, string> {
-  return { alertname: rule.alert, severity: rule.severity, ...rule.labels, ...labels };
-}
-
-async function messageOf(transition: Transition, to: Notifying): Promise<AlertMessage> {
-  const { rule, change, value, peak, total, exact, lost } = transition;
-  const status = change === "firing" ? "firing" : "resolved";
-  const labels = labelsOf(rule, transition.labels);
-  const print = fingerprint(labels);
-  // As with Prometheus, an alert that ends says what it said when it fired: "refuses 0 packets/s"
-  // would tell nobody what is over.
-  const before = to.fired.get(print);
-  const annotations = before?.annotations ?? await annotate(transition, labels, to);
-  const at = new Date(transition.at).toISOString();
-  const data: AlertData = {
-    alert: rule.alert,
-    status,
-    severity: rule.severity,
-    labels,
-    annotations,
-    value,
-    peak,
-    total,
-    startsAt: new Date(transition.since).toISOString(),
-    endsAt: status === "resolved" ? at : null,
-    fingerprint: print,
-    exact,
-    lost,
-    evidence: before?.evidence ?? to.evidence.of(rule, transition.labels, transition.at) ?? {},
-  };
-  if (status === "firing") to.fired.set(print, data);
-  else to.fired.delete(print);
-  return { type: `alert.${status}`, timestamp: at, data };
-}
-
-async function annotate(
-  { rule, value, peak, total, exact, labels: own }: Transition,
-  labels: Readonly<Record<string, string>>,
-  { rules, log }: Notifying,
-): Promise<Annotations> {
-  const facts: AlertFacts = { value, peak, total, exact, labels: { ...rule.labels, ...own } };
-  const annotations: { [name: string]: string } = {};
-  for (const name of textNames) {
-    const text = await textOf(name, rule, facts, rules, log);
-    if (text !== undefined) annotations[name] = text;
-  }
-  annotations.summary ??= plainSummary(rule.alert, labels);
-  if (rule.runbook !== undefined) annotations.runbook = rule.runbook;
-  return annotations;
-}
-
-/** A text of a rule; where its function fails, the alert goes out with a plain one. */
-async function textOf(
-  name: TextName,
-  rule: Transition["rule"],
-  facts: AlertFacts,
-  rules: RuleSet,
-  log: (message: string) => void,
-): Promise<string | undefined> {
-  const text = rule.texts[name];
-  if (text === undefined) return undefined;
-  if (typeof text === "string") return text.slice(0, maxText);
-  try {
-    return await rules.host.text(rule.file, rule.index, name, facts);
-  } catch (thrown) {
-    log(`${rule.alert}: ${reasonOf(thrown)}`);
-    return undefined;
-  }
 }

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { alertOf } from "../test/alert.ts";
 import { makeFolder } from "../test/folder.ts";
 import type { Folder } from "../test/folder.ts";
-import { openAlertStore } from "./store.ts";
+import { openStore } from "./store.ts";
 import type { SavedAlert } from "./store.ts";
 
 let folder: Folder;
@@ -26,11 +26,11 @@ const silent = (message: string): void => expect(message).toBe("");
 
 describe("the store", () => {
   test("gives back after a kill what was saved, and nothing that is gone", () => {
-    const first = openAlertStore(folder.path, silent);
-    first.save([firing, pending], []);
-    first.save([{ ...pending, state: { ...pending.state, total: 9 } }], []);
+    const first = openStore(folder.path, silent);
+    first.save({ alerts: [firing, pending] });
+    first.save({ alerts: [{ ...pending, state: { ...pending.state, total: 9 } }] });
     first.close();
-    const second = openAlertStore(folder.path, silent);
+    const second = openStore(folder.path, silent);
     const found = second.load().sort((a, b) => a.alert < b.alert ? -1 : 1);
     expect(found).toEqual([firing, {
       ...pending,
@@ -38,43 +38,45 @@ describe("the store", () => {
       sent: undefined,
     }]);
     // The order of labels doesn't matter.
-    second.save([], [{ alert: "A", labels: { dev: "", comm: firing.labels["comm"]! } }]);
+    second.save({
+      goneAlerts: [{ alert: "A", labels: { dev: "", comm: firing.labels["comm"]! } }],
+    });
     expect(second.load().map(({ alert }) => alert)).toEqual(["B"]);
     second.close();
   });
 
   test("makes the folder, for its user alone", async () => {
     const path = folder.file("deep/er");
-    openAlertStore(path, silent).close();
+    openStore(path, silent).close();
     expect((await stat(path)).mode & 0o777).toBe(0o700);
   });
 
   test("is one process's at a time, and says so to the other", () => {
-    const first = openAlertStore(folder.path, silent);
-    expect(() => openAlertStore(folder.path, silent)).toThrow("another dropwatch runs on it");
-    first.save([pending], []);
+    const first = openStore(folder.path, silent);
+    expect(() => openStore(folder.path, silent)).toThrow("another dropwatch runs on it");
+    first.save({ alerts: [pending] });
     first.close();
-    openAlertStore(folder.path, silent).close();
+    openStore(folder.path, silent).close();
   });
 
   test("says what to do where its file is no database, or a later version's", async () => {
     const file = folder.file("dropwatch.sqlite");
     await folder.write("dropwatch.sqlite", "nonsense ".repeat(1000));
-    expect(() => openAlertStore(folder.path, silent)).toThrow("move it away");
+    expect(() => openStore(folder.path, silent)).toThrow("move it away");
     await folder.write("dropwatch.sqlite", "");
     const later = new DatabaseSync(file);
     later.exec("PRAGMA user_version = 99");
     later.close();
-    expect(() => openAlertStore(folder.path, silent)).toThrow("later dropwatch (version 99)");
+    expect(() => openStore(folder.path, silent)).toThrow("later dropwatch (version 99)");
   });
 
   test("leaves out a row that can't be read, and says it", () => {
-    openAlertStore(folder.path, silent).close();
+    openStore(folder.path, silent).close();
     const database = new DatabaseSync(folder.file("dropwatch.sqlite"));
     database.exec("INSERT INTO alert VALUES ('A', '[]', '{\"state\":\"odd\"}', NULL)");
     database.close();
     const said: string[] = [];
-    const store = openAlertStore(folder.path, (message) => void said.push(message));
+    const store = openStore(folder.path, (message) => void said.push(message));
     expect(store.load()).toEqual([]);
     expect(said).toHaveLength(1);
     store.close();

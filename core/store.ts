@@ -1,5 +1,5 @@
-// What survives a restart and a kill -9: the alerts that are pending or firing, in SQLite under
-// --state. Windows do not: until a window is whole again, what fired keeps firing (watch/watch.ts).
+// What survives a restart and a kill -9, in SQLite under --state: the alerts that are pending or
+// firing, and what watches remember. What that is, and when it is kept, is in keep.ts.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -19,15 +19,35 @@ export interface SavedAlert {
   readonly sent?: AlertData | undefined;
 }
 
-export interface AlertStore {
+/** Something that a watch remembers, as text. */
+export interface MemoryRow {
+  /** `window`, `seen`, `last`, `code`. */
+  readonly kind: string;
+  /** Whose it is: a rule, or a stream. */
+  readonly owner: string;
+  readonly key: string;
+  readonly data: string;
+}
+
+export type GoneRow = Omit<MemoryRow, "data">;
+
+/** What is kept at once or not at all. */
+export interface Changes {
+  readonly alerts?: Iterable<SavedAlert>;
+  readonly goneAlerts?: Iterable<Pick<SavedAlert, "alert" | "labels">>;
+  readonly rows?: Iterable<MemoryRow>;
+  readonly goneRows?: Iterable<GoneRow>;
+}
+
+export interface StateStore {
   /** The alerts of the run before; a row that can't be read is left out and said. */
   load(): SavedAlert[];
-  /** Keeps alerts, and forgets others, at once or not at all. */
-  save(alerts: Iterable<SavedAlert>, gone: Iterable<Pick<SavedAlert, "alert" | "labels">>): void;
+  loadMemory(): MemoryRow[];
+  save(changes: Changes): void;
   close(): void;
 }
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 const schema = `
   CREATE TABLE IF NOT EXISTS alert (
     alert TEXT NOT NULL,
@@ -35,6 +55,13 @@ const schema = `
     state TEXT NOT NULL,
     sent TEXT,
     PRIMARY KEY (alert, labels)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS memory (
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (kind, owner, key)
   ) STRICT, WITHOUT ROWID;
 `;
 
@@ -58,7 +85,7 @@ const Sent = v.custom<AlertData>((value) =>
  *
  * @throws DropwatchError BAD_STATE, STATE_IN_USE.
  */
-export function openAlertStore(folder: string, log: (message: string) => void): AlertStore {
+export function openStore(folder: string, log: (message: string) => void): StateStore {
   const file = join(folder, "dropwatch.sqlite");
   let database: DatabaseSync | undefined;
   try {
@@ -74,9 +101,21 @@ export function openAlertStore(folder: string, log: (message: string) => void): 
     database?.close();
     throw /locked|busy/i.test(reasonOf(thrown)) ? stateInUse(folder) : badState(file, thrown);
   }
-  const db = database;
+  return storeIn(database, file, log);
+}
+
+/** A store that is gone with its process. */
+export function openMemoryStore(): StateStore {
+  const database = new DatabaseSync(":memory:");
+  database.exec(schema);
+  return storeIn(database, "memory", () => {});
+}
+
+function storeIn(db: DatabaseSync, file: string, log: (message: string) => void): StateStore {
   const put = db.prepare("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?)");
   const drop = db.prepare("DELETE FROM alert WHERE alert = ? AND labels = ?");
+  const putRow = db.prepare("INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?)");
+  const dropRow = db.prepare("DELETE FROM memory WHERE kind = ? AND owner = ? AND key = ?");
   return {
     load() {
       const alerts: SavedAlert[] = [];
@@ -87,10 +126,13 @@ export function openAlertStore(folder: string, log: (message: string) => void): 
       }
       return alerts;
     },
-    save(alerts, gone) {
+    loadMemory: () => db.prepare("SELECT * FROM memory").all() as unknown as MemoryRow[],
+    save({ alerts = [], goneAlerts = [], rows = [], goneRows = [] }) {
       db.exec("BEGIN");
       try {
-        for (const { alert, labels } of gone) drop.run(alert, keyOf(labels));
+        for (const { kind, owner, key } of goneRows) dropRow.run(kind, owner, key);
+        for (const { kind, owner, key, data } of rows) putRow.run(kind, owner, key, data);
+        for (const { alert, labels } of goneAlerts) drop.run(alert, keyOf(labels));
         for (const { alert, labels, state, sent } of alerts) {
           const data = sent === undefined ? null : JSON.stringify(sent);
           put.run(alert, keyOf(labels), JSON.stringify(state), data);

@@ -7,10 +7,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "bun:test";
 
-/** BTF of an unknown kind, a rule's text that is none, a state of a later version; an invariant. */
+/** BTF of an unknown kind, what code of a rule does wrong, a state of a later version; an invariant. */
 const caughtByCallers = new Set([
   "core/drop/fragment.ts",
-  "core/rule/host_child.ts",
+  "core/rule/run.ts",
   "core/store.ts",
   "plugins/sources/bpftrace/btf.ts",
 ]);
@@ -218,6 +218,7 @@ describe("what touches the world", () => {
     expect([...touching].sort()).toEqual([
       "core/rule/host.ts",
       "core/rule/host_child.ts",
+      "core/rule/host_process.ts",
       "core/rule/load.ts",
       "core/store.ts",
     ]);
@@ -233,10 +234,11 @@ describe("what touches the world", () => {
       .toEqual([]);
   });
 
-  test("starts a child process in the rule host, for bpftrace, in doctor and to enter a namespace only", () => {
+  test("starts a child process in the rule host, for bpftrace, in doctor, to enter a namespace and to run tests only", () => {
     expect(arrows(sources, ({ from, typeOnly }) => from === "node:child_process" && !typeOnly))
       .toEqual([
-        "core/rule/host.ts → node:child_process",
+        "cli/commands/test.ts → node:child_process",
+        "core/rule/host_process.ts → node:child_process",
         "plugins/doctor/namespaces.ts → node:child_process",
         "plugins/doctor/peer.ts → node:child_process",
         "plugins/doctor/tool.ts → node:child_process",

@@ -26,7 +26,7 @@ function terminal(): Terminal & { readonly said: string[] } {
   const said: string[] = [];
   const say = (text: string): void => void said.push(text);
   const signal = new AbortController().signal;
-  return { out: say, log: say, colour: false, isTerminal: false, signal, said };
+  return { out: say, log: say, colour: false, isTerminal: false, signal, said, onHangup: () => {} };
 }
 
 interface Example {

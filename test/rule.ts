@@ -3,7 +3,7 @@ import type { Drop, FieldName } from "../core/drop/field.ts";
 import { dropCounter } from "../core/plan/label.ts";
 import { makePlan } from "../core/plan/plan.ts";
 import type { Plan } from "../core/plan/plan.ts";
-import type { Aggregate, CheckedRule, Value } from "../core/rule/check.ts";
+import type { CheckedRule, Leaf, Value } from "../core/rule/checked.ts";
 import type { Tick } from "../core/watch/tick.ts";
 import { tally } from "../core/watch/tick.ts";
 import { countsOf, makeWatch } from "../core/watch/watch.ts";
@@ -14,7 +14,7 @@ import { where, world } from "./world.ts";
 export interface Counted {
   readonly where?: Readonly<Record<string, unknown>>;
   readonly by?: readonly FieldName[];
-  readonly aggregate?: Aggregate["aggregate"];
+  readonly aggregate?: "count" | "rate" | "sum";
   readonly window?: number;
 }
 
@@ -31,15 +31,19 @@ export interface RuleParts extends Counted {
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-function valueOf(parts: Counted): Aggregate {
+function valueOf(parts: Counted): Leaf {
   const { aggregate = "count", window = 10_000, by = [] } = parts;
   return {
     aggregate,
     window,
-    count: {
-      predicate: where(parts.where ?? {}),
+    stream: {
+      count: {
+        predicate: where(parts.where ?? {}),
+        by,
+        sum: aggregate === "sum" ? "len" : undefined,
+      },
       by,
-      sum: aggregate === "sum" ? "len" : undefined,
+      filters: [],
     },
   };
 }
@@ -52,6 +56,7 @@ export function ruleOf(parts: RuleParts): CheckedRule {
     : { part: valueOf(parts), whole: valueOf(parts.over), min: parts.over.min ?? 0 };
   return {
     file: "rules/made_up.ts",
+    bundle: "made up",
     index: 0,
     place: { file: "rules/made_up.ts", line: 1, column: 1 },
     alert: parts.alert ?? "MadeUp",
@@ -68,6 +73,7 @@ export function ruleOf(parts: RuleParts): CheckedRule {
     labels: parts.labels ?? {},
     texts: parts.texts ?? {},
     runbook: undefined,
+    mode: "alert",
   };
 }
 

@@ -4,8 +4,8 @@ import { fieldNames, isFieldName } from "../../core/drop/field.ts";
 import type { FieldName } from "../../core/drop/field.ts";
 import {
   badOption,
+  captureExists,
   exitCode,
-  fileExists,
   jsonLine,
   missingArgument,
   showError,
@@ -94,7 +94,7 @@ export const recordCommand: Command = {
     const maxSize = given.size("max-size", 1 << 16, 2 ** 40) ?? defaultMaxSize;
     const force = given.flag("force");
     // Said before anything is started; the file is made only when there is something to write.
-    if (!force && existsSync(file)) throw fileExists(file);
+    if (!force && existsSync(file)) throw captureExists(file);
     const setting = await readSetting(given, terminal);
     const facts = await setting.source.facts();
     const fields = await fieldsFor(given, setting, facts, terminal);

@@ -4,10 +4,12 @@ import { runPipeline } from "../../core/pipeline.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
-import { openAlertStore } from "../../core/store.ts";
+import { openStore } from "../../core/store.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import type { Command, Terminal } from "../command.ts";
 import { endAfter } from "../ending.ts";
+import { watchRules } from "../rule_changes.ts";
+import type { RuleChanges } from "../rule_changes.ts";
 import { readRules, readSetting } from "../setting.ts";
 
 export const watchCommand: Command = {
@@ -40,9 +42,7 @@ export const watchCommand: Command = {
     const files = await findRuleFiles(setting.rules);
     setting.source.prepare?.(setting.maxKeys);
     const rules = await readRules(files, setting, terminal);
-    const store = setting.state === undefined
-      ? undefined
-      : openAlertStore(setting.state, terminal.log);
+    const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
       for (const error of rules.errors) terminal.log(showError(error));
       if (rules.rules.length === 0) {
@@ -51,6 +51,7 @@ export const watchCommand: Command = {
       }
       const title = (await setting.source.facts()).title;
       const ending = endAfter(terminal.signal, given.time("duration"));
+      let changes: RuleChanges | undefined;
       const summary = await runPipeline({
         source: setting.source,
         rules,
@@ -58,6 +59,11 @@ export const watchCommand: Command = {
         interval: setting.interval,
         maxKeys: setting.maxKeys,
         store,
+        overrides: setting.overrides,
+        onReload(reload) {
+          changes = watchRules(setting.rules, rules, reload, terminal.log);
+          terminal.onHangup(() => changes!.look());
+        },
         signal: ending.signal,
         log: terminal.log,
         onAttached: () => {
@@ -67,7 +73,7 @@ export const watchCommand: Command = {
               `${setting.sinks.map(({ name }) => name).join(", ")}; Ctrl-C ends it`,
           );
         },
-      });
+      }).finally(() => changes?.stop());
       tellSummary(summary, given.flag("json"), terminal);
       return exitCode.done;
     } finally {

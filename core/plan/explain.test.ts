@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { ruleOf } from "../../test/rule.ts";
 import { world } from "../../test/world.ts";
-import type { CheckedRule } from "../rule/check.ts";
+import type { CheckedRule } from "../rule/checked.ts";
 import { countsOf } from "../watch/watch.ts";
 import { explainRules } from "./explain.ts";
 import { makePlan } from "./plan.ts";

@@ -1,8 +1,8 @@
 // A plan in words: what of each rule runs in the kernel, what in TypeScript, and what it costs.
 import { fieldOf } from "../drop/field.ts";
 import type { FieldName } from "../drop/field.ts";
-import { leavesOf } from "../rule/check.ts";
-import type { CheckedRule } from "../rule/check.ts";
+import { dropStreamsOf, leavesOf } from "../rule/checked.ts";
+import type { CheckedCondition, CheckedRule, Leaf, Stream } from "../rule/checked.ts";
 import { showDuration } from "../rule/duration.ts";
 import { countsOf } from "../watch/watch.ts";
 import { isOutside, keyFields, keySlots } from "./plan.ts";
@@ -24,84 +24,154 @@ export function explainRules(
 ): Explained {
   const { indexOf } = countsOf(rules);
   const sharers = new Map<number, string[]>();
-  const leaves = rules.map((rule) => leavesOf(rule.condition.value));
-  rules.forEach((rule, i) => {
-    for (const leaf of leaves[i]!) {
-      const place = plan.places[indexOf(leaf.count)]!;
+  for (const { alert, condition } of rules) {
+    for (const { count } of dropStreamsOf(condition)) {
+      const place = plan.places[indexOf(count)]!;
       if (place.at !== "map") continue;
       const names = sharers.get(place.map) ?? [];
-      if (!names.includes(rule.alert)) names.push(rule.alert);
+      if (!names.includes(alert)) names.push(alert);
       sharers.set(place.map, names);
     }
-  });
-  const explain = (rule: CheckedRule, i: number): string[] => {
+  }
+  const explainStream = (rule: CheckedRule, stream: Stream): string[] => {
+    if (!("count" in stream)) return ["TypeScript: counts what happens to dropwatch itself"];
     const lines: string[] = [];
-    for (const leaf of leaves[i]!) {
-      const place = plan.places[indexOf(leaf.count)]!;
-      const later: readonly Test[] = place.at === "map" ? place.rest : [];
-      const conditions = leaf.count.predicate.filter((test) => !later.includes(test))
-        .flatMap((test) => showTest(test, world) ?? []);
+    const place = plan.places[indexOf(stream.count)]!;
+    const later: readonly Test[] = place.at === "map" ? place.rest : [];
+    const conditions = stream.count.predicate.filter((test) => !later.includes(test))
+      .flatMap((test) => showTest(test, world) ?? []);
+    lines.push(
+      `kernel: tests ${
+        conditions.length === 0 ? "nothing: every drop counts" : conditions.join(" and ")
+      }`,
+    );
+    if (place.at === "reasons") {
+      lines.push("kernel: needs no map of its own: drops by reason are always counted");
+    } else {
+      const map = plan.maps[place.map]!;
+      const fields = keyFields(map);
+      const key = fields.length === 0 ? "one number" : `by (${keptBy(fields).join(", ")})`;
       lines.push(
-        `kernel: tests ${
-          conditions.length === 0 ? "nothing: every drop counts" : conditions.join(" and ")
-        }`,
+        `kernel: counts ${key} in map @m${map.id}` +
+          (map.sum === undefined ? "" : `, and sums ${map.sum}`) +
+          shareText(rule, sharers.get(map.id) ?? []),
       );
-      if (place.at === "reasons") {
-        lines.push("kernel: needs no map of its own: drops by reason are always counted");
-      } else {
-        const map = plan.maps[place.map]!;
-        const fields = keyFields(map);
-        const key = fields.length === 0 ? "one number" : `by (${keptBy(fields).join(", ")})`;
+      const found = map.by.filter((field) => fieldOf(field).kind === "lookup");
+      if (keyFields(map).some((field) => fieldOf(field).kind === "later")) {
         lines.push(
-          `kernel: counts ${key} in map @m${map.id}` +
-            (map.sum === undefined ? "" : `, and sums ${map.sum}`) +
-            shareText(rule, sharers.get(map.id) ?? []),
+          "kernel: counts by flow what TCP sends again, in a second probe; a drop is counted when " +
+            "its flow is sent on again, or when 3 s have passed",
         );
-        const found = map.by.filter((field) => fieldOf(field).kind === "lookup");
-        if (keyFields(map).some((field) => fieldOf(field).kind === "later")) {
-          lines.push(
-            "kernel: counts by flow what TCP sends again, in a second probe; a drop is counted when " +
-              "its flow is sent on again, or when 3 s have passed",
-          );
-        }
-        if (found.length > 0) {
-          lines.push(
-            `TypeScript: looks up ${found.join(" and ")} of each key, in /proc and cgroups`,
-          );
-        }
-        if (fields.includes("stack")) lines.push("kernel: walks the stack: some 3 µs a drop");
-        if (later.length > 0) {
-          const tests = later.flatMap((test) => showTest(test, world) ?? []).join(" and ");
-          const why = later.every(({ field }) => isOutside(field))
-            ? "the kernel doesn't know it"
-            : "the kernel's decision would have too many cases";
-          lines.push(`TypeScript: tests ${tests} on each key, because ${why}`);
-        }
       }
+      if (found.length > 0) {
+        lines.push(
+          `TypeScript: looks up ${found.join(" and ")} of each key, in /proc and cgroups`,
+        );
+      }
+      if (fields.includes("stack")) lines.push("kernel: walks the stack: some 3 µs a drop");
+      if (later.length > 0) {
+        const tests = later.flatMap((test) => showTest(test, world) ?? []).join(" and ");
+        const why = later.every(({ field }) => isOutside(field))
+          ? "the kernel doesn't know it"
+          : "the kernel's decision would have too many cases";
+        lines.push(`TypeScript: tests ${tests} on each key, because ${why}`);
+      }
+    }
+    for (const { fields } of stream.filters) {
       lines.push(
-        `TypeScript: ${leaf.aggregate} over ${showDuration(leaf.window)}, once a tick and key`,
+        `rule host: filters by (${fields.join(", ")}), once for each combination of their values`,
       );
     }
-    const { is, threshold, recovery } = rule.condition;
+    return lines;
+  };
+  const explain = (rule: CheckedRule): string[] => {
+    const lines = explainCondition(rule.condition, (stream) => explainStream(rule, stream));
+    const { for: wait, keepFiringFor: keep } = rule;
+    const last = lines.pop()!;
     lines.push(
-      `TypeScript: fires ${is} ${threshold}` +
-        (recovery === threshold
-          ? ""
-          : `, until ${is === "above" ? "not above" : "not below"} ${recovery}`) +
-        (rule.for > 0 ? `, for ${showDuration(rule.for)}` : "") +
-        (rule.keepFiringFor > 0 ? `, and ${showDuration(rule.keepFiringFor)} longer` : ""),
+      last + (wait > 0 ? `, for ${showDuration(wait)}` : "") +
+        (keep > 0 ? `, and ${showDuration(keep)} longer` : ""),
     );
+    if (rule.mode === "shadow") lines.push("nobody is notified: the rule is in shadow");
     const functions = Object.entries(rule.texts)
-      .filter(([, text]) => typeof text === "object").map(([name]) => name);
+      .filter(([, text]) => typeof text !== "string").map(([name]) => name);
     if (functions.length > 0) {
       lines.push(`rule host: makes ${functions.join(" and ")} when the alert changes its state`);
     }
     return lines;
   };
   return {
-    rules: rules.map((rule, i) => ({ alert: rule.alert, lines: explain(rule, i) })),
+    rules: rules.map((rule) => ({ alert: rule.alert, lines: explain(rule) })),
     cost: costOf(plan, maxKeys),
   };
+}
+
+/** A condition in lines; the last one says when it fires. */
+function explainCondition(
+  condition: CheckedCondition,
+  explainStream: (stream: Stream) => string[],
+): string[] {
+  const often = "once a tick and key";
+  switch (condition.is) {
+    case "above":
+    case "below": {
+      const { is, threshold, recovery } = condition;
+      const until = `, until ${is === "above" ? "not above" : "not below"} ${recovery}`;
+      return [
+        ...leavesOf(condition.value).flatMap((leaf) => [
+          ...explainStream(leaf.stream),
+          `TypeScript: ${showAggregate(leaf)}, ${often}`,
+        ]),
+        `TypeScript: fires ${is} ${threshold}${recovery === threshold ? "" : until}`,
+      ];
+    }
+    case "spike": {
+      const { leaf, over, factor, min } = condition;
+      return [
+        ...explainStream(leaf.stream),
+        `TypeScript: ${showAggregate(leaf)}, and over the ${showDuration(over)} before, ${often}`,
+        `TypeScript: fires above ${factor} times of what it was before, from ${min} on`,
+      ];
+    }
+    case "absent":
+      return [
+        ...explainStream(condition.stream),
+        `TypeScript: fires when there was none for ${showDuration(condition.window)}`,
+      ];
+    case "first": {
+      const { learn } = condition;
+      return [
+        ...explainStream(condition.stream),
+        "TypeScript: fires at a key that was never seen before" +
+        (learn > 0 ? `, once it has learnt for ${showDuration(learn)}` : ""),
+      ];
+    }
+    case "and":
+    case "or":
+      return [
+        ...condition.of.flatMap((part) => explainCondition(part, explainStream)),
+        `TypeScript: fires when ${
+          condition.is === "and" ? "all of them hold" : "one of them holds"
+        }`,
+      ];
+    case "code": {
+      const { each, tick, every } = condition;
+      const parts = [
+        ...(each ? ["each, for each key of a tick"] : []),
+        ...(tick ? [`tick, every ${showDuration(every)}`] : []),
+      ];
+      return [
+        ...explainStream(condition.stream),
+        `rule host: runs ${parts.join(", and ")}`,
+        "TypeScript: fires when the rule says so",
+      ];
+    }
+  }
+}
+
+function showAggregate({ aggregate, window, distinct }: Leaf): string {
+  const what = distinct === undefined ? aggregate : `different values of ${distinct}`;
+  return `${what} over ${showDuration(window)}`;
 }
 
 /** The fields that the kernel itself counts by: of what is known outside of it, what it is known by. */

@@ -31,7 +31,7 @@ const maxRemembered = 100_000;
 const strangers = 0xf000;
 
 /** From a reason's name to its number in `world`; what isn't known there gets one of its own. */
-function reasonNumbers(world: ReasonWorld): (name: string) => number {
+export function reasonNumbers(world: ReasonWorld): (name: string) => number {
   const known = (): Map<string, number> =>
     new Map([...world.reasons].map(([id, name]) => [name, id]));
   let idOf = known();
@@ -193,7 +193,7 @@ function checkOf(test: Test): Check {
     const label = drop[field] ?? "";
     let result = known.get(label);
     if (result === undefined) {
-      result = fits(test, label);
+      result = fitsLabel(test, label);
       if (known.size > maxRemembered) known.clear();
       known.set(label, result);
     }
@@ -201,13 +201,15 @@ function checkOf(test: Test): Check {
   };
 }
 
-function fits(test: Test, label: string): boolean {
+/** Whether a test holds for a label. */
+export function fitsLabel(test: Test, label: string): boolean {
   if ("names" in test) return test.names.includes(label) !== test.not;
   if ("ranges" in test) return inRanges(test.ranges, numberOf(test.field, label));
   return fitsMasks(test.masks, test.not, bytesOfLabel(test.field, label));
 }
 
-function numberOf(field: FieldName, label: string): number {
+/** The number that a label of a field stands for. */
+export function numberOf(field: FieldName, label: string): number {
   const { named, unknown = 0 } = fieldOf(field);
   if (label === "") return unknown;
   return named !== undefined && Object.hasOwn(named, label) ? named[label]! : Number(label);

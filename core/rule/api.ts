@@ -11,6 +11,7 @@ import { ruleApi } from "./rule_api.ts";
 /** All values that mod.ts exports. */
 export const api = {
   drops: ruleApi.drops as typeof ruleApi.drops,
+  health: ruleApi.health as typeof ruleApi.health,
   rule: ruleApi.rule as typeof ruleApi.rule,
   defineConfig: defineConfig as typeof defineConfig,
   defineSink: defineSink as typeof defineSink,

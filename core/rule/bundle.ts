@@ -2,6 +2,7 @@
 // here; esbuild only reads.
 import { build } from "esbuild";
 import type { BuildFailure, Message, Plugin } from "esbuild";
+import { createHash } from "node:crypto";
 import { SourceMap } from "node:module";
 import { relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +12,11 @@ import { apiModule } from "./api.ts";
 
 /** A bundle: JavaScript, and the way back from its lines to the source's. */
 export interface Bundle {
+  /** Another one for other code, or the same in another file. */
+  readonly id: string;
   readonly code: string;
+  /** All files that it was made of. */
+  readonly inputs: readonly string[];
   /** The place in the source of a `line:column` of the bundle. */
   place(at: string): Place;
 }
@@ -93,13 +98,21 @@ async function bundleAll(
       target: "esnext",
       sourcemap: "external",
       sourcesContent: false,
+      metafile: true,
       logLevel: "silent",
       plugins: [api],
     });
     const outputs = new Map(result.outputFiles.map((output) => [output.path, output.text]));
     files.forEach((file, i) => {
       const path = `/bundled/rule-${i}.mjs`;
-      bundles.set(file, makeBundle(file, outputs.get(path)!, outputs.get(`${path}.map`)!));
+      const made = Object.entries(result.metafile.outputs)
+        .find(([name]) => resolve(name) === path)?.[1];
+      const inputs = Object.keys(made?.inputs ?? {}).filter((name) =>
+        !name.startsWith("dropwatch:")
+      )
+        .map((name) => resolve(name));
+      const [code, map] = [outputs.get(path)!, outputs.get(`${path}.map`)!];
+      bundles.set(file, makeBundle(file, code, map, inputs));
     });
     return undefined;
   } catch (thrown) {
@@ -110,10 +123,17 @@ async function bundleAll(
   }
 }
 
-function makeBundle(file: string, code: string, map: string): Bundle {
+function makeBundle(
+  file: string,
+  code: string,
+  map: string,
+  inputs: readonly string[],
+): Bundle {
   let parsed: SourceMap | undefined;
   return {
+    id: createHash("sha256").update(`${file}\0${code}`).digest("hex").slice(0, 16),
     code,
+    inputs,
     place(at) {
       const [line, column] = at.split(":").map(Number);
       if (line === undefined || column === undefined) return { file: shown(file) };
@@ -150,4 +170,56 @@ export async function bundleHost(): Promise<string> {
     external: ["esbuild"],
   });
   return result.outputFiles[0]!.text;
+}
+
+const projectFile = (name: string): string =>
+  fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
+/** "dropwatch" and what tests of rules import, as this process has it. */
+const testing: Plugin = {
+  name: "dropwatch",
+  setup({ onResolve }) {
+    onResolve({ filter: /^dropwatch$/ }, () => ({ path: projectFile("mod.ts") }));
+    onResolve({ filter: /^dropwatch\/test$/ }, () => ({ path: projectFile("testing.ts") }));
+    onResolve(
+      { filter: /^bun:test$/ },
+      ({ path }) =>
+        "Bun" in globalThis ? { path, external: true } : { path: projectFile("test/shim/bun.ts") },
+    );
+  },
+};
+
+/**
+ * Bundles tests of rules, each by itself with all that it imports, for the runner of this runtime. The
+ * bundles are written to `folder`, and named as the files are.
+ *
+ * @throws DropwatchError RULE_SYNTAX.
+ */
+export async function bundleTests(files: readonly string[], folder: string): Promise<string[]> {
+  const written: string[] = [];
+  for (const file of files) {
+    const name = shown(file).replaceAll(/[/\\]/g, ".").replace(/\.[tj]s$/, ".mjs").replace(
+      /^\.+/,
+      "",
+    );
+    const outfile = resolve(folder, name);
+    try {
+      await build({
+        entryPoints: [file],
+        outfile,
+        bundle: true,
+        format: "esm",
+        platform: "node",
+        target: "esnext",
+        logLevel: "silent",
+        plugins: [testing],
+      });
+    } catch (thrown) {
+      const [message] = (thrown as Partial<BuildFailure>).errors ?? [];
+      if (message === undefined) throw thrown;
+      throw syntaxError(message, file);
+    }
+    written.push(outfile);
+  }
+  return written;
 }

@@ -9,7 +9,7 @@ import { facts, reasons, sites, subsystems } from "../../test/world.ts";
 import { reasonWorld } from "../drop/reason.ts";
 import type { DropwatchError } from "../error.ts";
 import type { SourceFacts } from "../watch/source.ts";
-import type { Aggregate, CheckedRule } from "./check.ts";
+import type { CheckedRule, DropStream, Leaf } from "./checked.ts";
 import { loadRules } from "./load.ts";
 import type { RuleSet } from "./load.ts";
 
@@ -587,6 +587,7 @@ describe("a right rule", () => {
     const { condition, ...rule } = ruleOf("All");
     expect(rule).toEqual({
       file: folder.file("right.ts"),
+      bundle: expect.stringMatching(/^[0-9a-f]{16}$/),
       index: 0,
       place: { file: folder.file("right.ts"), line: 4, column: 3 },
       alert: "All",
@@ -597,14 +598,16 @@ describe("a right rule", () => {
       labels: { team: "storage" },
       texts: { summary: { function: true }, description: "what it means" },
       runbook: "https://example.org/runbook",
+      mode: "alert",
     });
     expect(condition).toMatchObject({
       is: "above",
       threshold: 100,
       recovery: 20,
-      value: { aggregate: "rate", window: 90_000, count: { by: ["saddr", "dport"] } },
+      value: { aggregate: "rate", window: 90_000, stream: { by: ["saddr", "dport"] } },
     });
-    const { count } = condition.value as Aggregate;
+    const { value } = condition as typeof condition & { is: "above" };
+    const { count } = (value as Leaf).stream as DropStream;
     expect(count.predicate.map(({ field }) => field)).toEqual(["reason", "dport"]);
     expect(count.sum).toBe(undefined);
   });
@@ -622,7 +625,11 @@ describe("a right rule", () => {
         is: "below",
         threshold: 0,
         recovery: 0,
-        value: { aggregate: "count", window: 86_400_000, count: { predicate: [], by: [] } },
+        value: {
+          aggregate: "count",
+          window: 86_400_000,
+          stream: { count: { predicate: [], by: [] }, by: [], filters: [] },
+        },
       },
     });
     expect(ruleOf("Least").runbook).toBe(undefined);
@@ -633,15 +640,19 @@ describe("a right rule", () => {
       by: ["dev"],
       condition: {
         value: {
-          part: { aggregate: "sum", window: 60_000, count: { by: ["dev"], sum: "len" } },
-          whole: { aggregate: "sum", window: 600_000, count: { by: [], sum: "len" } },
+          part: {
+            aggregate: "sum",
+            window: 60_000,
+            stream: { count: { by: ["dev"], sum: "len" } },
+          },
+          whole: { aggregate: "sum", window: 600_000, stream: { count: { by: [], sum: "len" } } },
           min: 5,
         },
       },
     });
     expect(ruleOf("SameFields")).toMatchObject({
       by: ["dev", "cpu"],
-      condition: { value: { whole: { count: { by: ["cpu", "dev"] } }, min: 0 } },
+      condition: { value: { whole: { stream: { by: ["cpu", "dev"] } }, min: 0 } },
     });
   });
 });

@@ -5,6 +5,8 @@ import { nearest } from "../nearest.ts";
 import type { Sink } from "../alert/sink.ts";
 import type { Source } from "../watch/source.ts";
 import { milliseconds } from "./duration.ts";
+import { OverridesSchema } from "./override.ts";
+import type { Overrides } from "./override.ts";
 
 /** What a config may hold; an option of the command line wins over it. */
 export interface Config {
@@ -22,6 +24,8 @@ export interface Config {
   readonly bpftrace?: string;
   /** How many keys a map in the kernel may hold. */
   readonly maxKeys?: number;
+  /** What is otherwise than in the rules' files, by the name of the alert. */
+  readonly overrides?: Overrides;
 }
 
 /**
@@ -84,6 +88,7 @@ const entries = {
     ),
   ),
   bpftrace: v.optional(v.string("a command")),
+  overrides: v.optional(OverridesSchema),
   maxKeys: v.optional(
     v.pipe(
       v.number("a whole number"),

@@ -1,29 +1,27 @@
-// The main process's side of the rule host: a child process that runs what rules are made of. It is
-// started as `nobody` where we are root, under Deno with permission to read its folder and nothing
-// else, and it is killed when a rule doesn't return. What it was told stays true: it is started
-// again with all rules but the one that hung.
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+// The main process's side of the rule host: processes that run what rules are made of, some for the
+// texts of alerts, some for what is run at each tick (host_group.ts says how rules share them).
 import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hostFailed, printable, ruleCrashed, ruleHung, showPlace, textFailed } from "../error.ts";
+import { codeFailed, hostFailed, textFailed } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
-import { splitLines } from "../lines.ts";
 import type { Bundle } from "./bundle.ts";
 import { bundleHost, shown } from "./bundle.ts";
-import { longestReply, readReply } from "./host_message.ts";
-import type { Failure, Question, Reply, Request, UncheckedRule } from "./host_message.ts";
+import type { CheckedRule } from "./checked.ts";
+import { makeHostGroups, waiting } from "./host_group.ts";
+import type { KnownBundle } from "./host_group.ts";
+import type {
+  CodeOf,
+  CodeResult,
+  CodeRun,
+  Failure,
+  Question,
+  Reply,
+  UncheckedRule,
+} from "./host_message.ts";
+import { nobody, startHostProcess } from "./host_process.ts";
+import type { End, HostProcess } from "./host_process.ts";
 import type { AlertFacts, TextName } from "./rule.ts";
-
-/** How long a rule's code may take for one answer, in milliseconds. */
-const patience = 1000;
-/** The first answer of a fresh process may take longer: the runtime itself has to start. */
-const startPatience = 10_000;
-const nobody = 65534;
-const maxFailedStarts = 3;
-/** How much a rule may print to the log in all. */
-const maxPrinted = 64 * 1024;
 
 /** What became of one file: its rules, or why it has none. */
 export type Loaded =
@@ -31,28 +29,41 @@ export type Loaded =
   | { readonly failure: Failure }
   | { readonly error: DropwatchError };
 
+/** Which rule's code is to be run. */
+export type RuleCodeOf = Pick<CheckedRule, "file" | "bundle" | "index">;
+
 export interface RuleHost {
-  /** Runs the bundle of a file and hands over its rules. */
-  load(file: string, bundle: Bundle): Promise<Loaded>;
+  /**
+   * Runs the bundle of a file and hands over its rules. With `apart` it is run alone first, so that it
+   * can't disturb the rules that run already.
+   */
+  load(file: string, bundle: Bundle, apart?: boolean): Promise<Loaded>;
+  /** Lets go of a bundle. */
+  forget(bundle: string): Promise<void>;
   /** Asks for a text of a rule; rejects with an error that says what the rule did wrong. */
-  text(file: string, rule: number, text: TextName, alert: AlertFacts): Promise<string>;
-  /** The child's process id, while it runs. */
+  text(rule: RuleCodeOf, text: TextName, alert: AlertFacts): Promise<string>;
+  /** Which of some combinations of values a filter of a rule keeps. */
+  filter(
+    rule: RuleCodeOf,
+    filter: number,
+    fields: readonly string[],
+    values: readonly (readonly string[])[],
+  ): Promise<boolean[]>;
+  /** Runs `each` and `tick` of a rule; a result for each of its keys. */
+  run(rule: RuleCodeOf, run: CodeRun): Promise<readonly CodeResult[]>;
+  /** The first process's id, while it runs. */
   readonly pid: number | undefined;
   close(): Promise<void>;
 }
 
-interface Waiting {
-  readonly request: Question;
-  /** What the rule may not know in advance: it could write the answers of others. */
-  readonly token: string;
-  /** It runs before the code of any other file: how it ends is its own doing. */
-  readonly alone?: boolean;
-  resolve(reply: Reply): void;
-  reject(error: DropwatchError): void;
-}
-
-/** Starts the host. `log` gets what rules print. */
-export async function startRuleHost(log: (message: string) => void): Promise<RuleHost> {
+/**
+ * Starts the host. `log` gets what rules print; `blame` is told of a bundle whose code ended its
+ * process when nobody had asked it for anything.
+ */
+export async function startRuleHost(
+  log: (message: string) => void,
+  blame: (bundle: string, error: DropwatchError) => void = () => {},
+): Promise<RuleHost> {
   const folder = await mkdtemp(join(tmpdir(), "dropwatch-rules-"));
   const root = process.getuid?.() === 0;
   const program = join(folder, "host.mjs");
@@ -66,215 +77,124 @@ export async function startRuleHost(log: (message: string) => void): Promise<Rul
   await chmod(folder, root ? 0o750 : 0o700);
   await put(program, await bundleHost());
 
-  const bundles: { file: string; path: string; loaded: boolean }[] = [];
-  const queue: Waiting[] = [];
-  let child: ChildProcess | undefined;
-  let ready = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let hung: DropwatchError | undefined;
+  const processes = new Set<HostProcess>();
   let nextBundle = 1;
-  let printed = 0;
-  let failedStarts = 0;
   let closed = false;
-  let ending: Promise<void> = Promise.resolve();
 
-  const start = (): void => {
-    ready = false;
-    const mine = spawn("/proc/self/exe", hostArguments(folder, program), {
-      stdio: ["pipe", "pipe", "pipe"],
-      cwd: "/",
-      // Nothing of the environment: it may hold secrets.
-      env: { PATH: "/usr/bin:/bin", HOME: "/nonexistent", NO_COLOR: "1", DENO_DIR: "/nonexistent" },
-      ...(root ? { uid: nobody, gid: nobody } : {}),
-      detached: true,
+  const launch = (onEnd: (end: End) => void): HostProcess => {
+    const started = startHostProcess({
+      folder,
+      program,
+      log,
+      onEnd: (end) => {
+        processes.delete(started);
+        onEnd(end);
+      },
     });
-    child = mine;
-    mine.stdin!.on("error", () => {}); // It is gone: its exit says so.
-    void splitLines(mine.stdout!, (line) => onLine(mine, line), 2 * longestReply);
-    void splitLines(mine.stderr!, (line) => {
-      if (printed > maxPrinted) return;
-      printed += line.length + 1;
-      log(printed > maxPrinted ? "rules print too much: the rest is left out" : printable(line));
-    }, maxPrinted + 1);
-    timer = setTimeout(() => kill(mine), startPatience);
-    ending = new Promise((resolve) => {
-      mine.on("error", (thrown) => {
-        if (child === mine) onEnd(thrown.message);
-        resolve();
-      });
-      // Not "close": what a rule started may hold the pipes for as long as it likes.
-      mine.on("exit", (code, signal) => {
-        kill(mine); // What it started goes with it.
-        if (child === mine) onEnd(signal ?? `exit code ${code}`);
-        resolve();
-      });
-    });
+    processes.add(started);
+    return started;
   };
 
-  /** Ends the child and what it started: it leads a process group of its own. */
-  const kill = (which: ChildProcess): void => {
-    if (which.pid === undefined) return;
-    try {
-      process.kill(-which.pid, "SIGKILL");
-    } catch (thrown) {
-      if ((thrown as { code?: string }).code !== "ESRCH") throw thrown;
-    }
-  };
-
-  const onEnd = (how: string): void => {
-    clearTimeout(timer);
-    child = undefined;
-    if (!ready && !closed) {
-      // It ended before any rule ran: no rule is to blame, and trying for ever would not help.
-      if (++failedStarts < maxFailedStarts) start();
-      else for (const { reject } of queue.splice(0)) reject(hostFailed(how));
-      return;
-    }
-    const suspect = queue.shift();
-    if (suspect !== undefined) {
-      const { file } = suspect.request;
-      // What another rule left running can have ended it: only who does so alone is to blame.
-      const others = bundles.some((each) => each.loaded && each.file !== file);
-      if (others && !suspect.alone && !closed) {
-        queue.unshift({ ...suspect, alone: true, token: crypto.randomUUID() });
-      } else {
-        if (suspect.request.do === "load") forget(file);
-        suspect.reject(hung ?? ruleCrashed({ file: shown(file) }, verb(suspect.request), how));
-      }
-    }
-    hung = undefined;
-    if (closed) { for (const { reject } of queue.splice(0)) reject(hostFailed("it was closed")); }
-    if (queue.length > 0) start();
-  };
-
-  const forget = (file: string): void => {
-    const at = bundles.findIndex((each) => each.file === file);
-    if (at !== -1) bundles.splice(at, 1);
-  };
-
-  const onLine = (from: ChildProcess, line: string): void => {
-    if (from !== child) return;
-    const reply = readReply(line);
-    if (reply === undefined) return;
-    if (reply.say === "ready") {
-      // Once only: a rule that says it again would gain time.
-      if (ready) return;
-      ready = true;
-      failedStarts = 0;
-      clearTimeout(timer);
-      reload();
-      next();
-      return;
-    }
-    const first = queue[0];
-    if (first === undefined || reply.token !== first.token) return;
-    clearTimeout(timer);
-    queue.shift();
-    first.resolve(reply);
-    next();
-  };
-
-  /** A fresh process knows nothing: it is told again what it had loaded. */
-  const reload = (): void => {
-    const alone = queue[0]?.alone === true ? queue.shift() : undefined;
-    const loading = [...queue, ...(alone === undefined ? [] : [alone])]
-      .flatMap(({ request }) => request.do === "load" ? [request.file] : []);
-    const loads = bundles.filter(({ file, loaded }) => loaded && !loading.includes(file))
-      .map(({ file, path }): Waiting => ({
-        request: { do: "load", file, bundle: path },
-        token: crypto.randomUUID(),
-        resolve: () => {},
-        reject: (error) => log(`${showPlace(error.place ?? { file })}: ${error.message}`),
-      }));
-    if (alone === undefined) {
-      queue.unshift(...loads);
-      return;
-    }
-    // Whoever is under suspicion runs before any code of the others.
-    const own = loads.filter(({ request }) => request.file === alone.request.file);
-    queue.unshift(...own, alone, ...loads.filter((each) => !own.includes(each)));
-  };
-
-  const next = (): void => {
-    const first = queue[0];
-    if (first === undefined || child === undefined || !ready) return;
-    const request: Request = { token: first.token, ...first.request };
-    child.stdin!.write(`${JSON.stringify(request)}\n`);
-    const mine = child;
-    timer = setTimeout(() => {
-      hung = ruleHung({ file: shown(first.request.file) }, patience / 1000, verb(first.request));
-      kill(mine);
-    }, patience);
-  };
-
-  const ask = (request: Question): Promise<Reply> =>
+  /** A question to a process of its own. */
+  const askApart = (request: Question): Promise<Reply> =>
     new Promise((resolve, reject) => {
-      if (closed) return reject(hostFailed("it was closed"));
-      queue.push({ request, token: crypto.randomUUID(), resolve, reject });
-      if (child === undefined) start();
-      else if (queue.length === 1) next();
+      const own = launch(({ suspect, error, rest, how }) => {
+        suspect?.reject(error!);
+        for (const each of rest) each.reject(hostFailed(how));
+      });
+      own.ask(waiting(request, (reply) => {
+        resolve(reply);
+        own.kill();
+      }, reject));
     });
 
-  start();
+  // Texts are for people who wait: what code does for each tick mustn't delay them.
+  const texts = makeHostGroups({ launch, log, blame });
+  const code = makeHostGroups({ launch, log, blame });
+  const paths = new Map<string, { readonly file: string; readonly path: string }>();
+  const askCode = (request: Question & CodeOf): Promise<Reply> => {
+    const known = paths.get(request.bundle);
+    if (known !== undefined && !code.has(request.bundle)) {
+      code.add(request.bundle, { ...known, loaded: false });
+      return code.ask({ do: "load", bundle: request.bundle, ...known }).then((reply) => {
+        if (reply.say !== "rules") return reply;
+        code.add(request.bundle, { ...known, loaded: true });
+        return code.ask(request);
+      });
+    }
+    return code.ask(request);
+  };
+  texts.prepare();
   return {
-    async load(file, bundle) {
+    async load(file, bundle, apart = false) {
       const path = join(folder, `rule-${nextBundle++}.mjs`);
       await put(path, bundle.code);
-      forget(file);
-      const mine = { file, path, loaded: false };
-      bundles.push(mine);
+      const question: Question = { do: "load", file, bundle: bundle.id, path };
       try {
-        const reply = await ask({ do: "load", file, bundle: path });
+        if (apart) {
+          const reply = await askApart(question);
+          if (reply.say !== "rules") return { failure: failureOf(reply) };
+        }
+        const mine: KnownBundle = { file, path, loaded: false };
+        texts.add(bundle.id, mine);
+        const reply = await texts.ask(question);
         if (reply.say === "rules") {
           mine.loaded = true;
+          paths.set(bundle.id, { file, path });
           return { rules: reply.rules };
         }
-        forget(file);
-        return reply.say === "failed"
-          ? { failure: reply.failure }
-          : { failure: { message: "an answer to another question", at: "" } };
+        await texts.forget(bundle.id);
+        return { failure: failureOf(reply) };
       } catch (error) {
+        await texts.forget(bundle.id);
         return { error: error as DropwatchError };
       }
     },
-    async text(file, rule, text, alert) {
-      const reply = await ask({ do: "text", file, rule, text, alert });
+    async forget(bundle) {
+      const known = paths.get(bundle);
+      if (known === undefined || closed) return;
+      paths.delete(bundle);
+      await Promise.all([texts.forget(bundle), code.forget(bundle)]);
+      await rm(known.path, { force: true });
+    },
+    async text(rule, text, alert) {
+      const reply = await texts.ask({ do: "text", ...codeOf(rule), text, alert });
       if (reply.say === "text") return reply.text;
-      throw textFailed(
-        { file: shown(file) },
-        text,
-        reply.say === "failed" ? reply.failure.message : "an answer to another question",
-      );
+      throw textFailed({ file: shown(rule.file) }, text, failureOf(reply).message);
+    },
+    async filter(rule, filter, fields, values) {
+      const reply = await askCode({ do: "filter", ...codeOf(rule), filter, fields, values });
+      if (reply.say === "kept" && reply.kept.length === values.length) {
+        return [...reply.kept].map((kept) => kept === "1");
+      }
+      throw codeFailed({ file: shown(rule.file) }, "filter", failureOf(reply).message);
+    },
+    async run(rule, run) {
+      const reply = await askCode({ do: "run", ...codeOf(rule), run });
+      if (reply.say === "ran" && reply.results.length === run.keys.length) return reply.results;
+      throw codeFailed({ file: shown(rule.file) }, "code", failureOf(reply).message);
     },
     get pid() {
-      return child?.pid;
+      return texts.pid;
     },
     async close() {
       closed = true;
-      if (child !== undefined) kill(child);
-      await ending;
+      texts.close();
+      code.close();
+      const all = [...processes];
+      for (const each of all) each.kill();
+      await Promise.all(all.map(({ ended }) => ended));
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
-function verb(request: Question): string {
-  return request.do === "load" ? "load" : `make the ${request.text} of`;
+const notThat: Failure = { message: "an answer to another question", at: "" };
+
+function failureOf(reply: Reply): Failure {
+  return reply.say === "failed" ? reply.failure : notThat;
 }
 
-/** The same runtime once more, whatever file it is in and whoever may read that. */
-function hostArguments(folder: string, program: string): string[] {
-  if ("Deno" in globalThis) {
-    return [
-      "run",
-      "--no-prompt",
-      "--no-config",
-      "--no-lock",
-      "--no-remote",
-      "--no-npm",
-      `--allow-read=${folder}`,
-      program,
-    ];
-  }
-  return ["--no-install", program];
+function codeOf({ file, bundle, index }: RuleCodeOf): CodeOf {
+  return { file, bundle, rule: index };
 }

@@ -5,8 +5,9 @@ import { pathToFileURL } from "node:url";
 import { apiSymbol, ruleApi } from "./rule_api.ts";
 import { longestReply } from "./host_message.ts";
 import type { Reply, Request } from "./host_message.ts";
-import { maxText, ruleMark } from "./rule.ts";
+import { ruleMark } from "./rule.ts";
 import type { Rule } from "./rule.ts";
+import { makeText, runCode, runFilter } from "./run.ts";
 import { splitLines } from "../lines.ts";
 import { describeThrown } from "./thrown.ts";
 
@@ -21,6 +22,7 @@ console.log =
 
 // As they were before any rule ran: one that changes them mustn't read or write what is others'.
 const { parse, stringify } = JSON;
+const later = setImmediate;
 
 const rules = new Map<string, readonly Rule[]>();
 const ruleBundle = /rule-\d+\.mjs[^:]*:\d+:\d+/;
@@ -58,35 +60,51 @@ function describe(value: unknown): string {
   return value === null ? "null" : `a value of type ${typeof value}`;
 }
 
-async function load(request: Request & { do: "load" }): Promise<Reply> {
-  const module = await import(pathToFileURL(request.bundle).href) as { default?: unknown };
+async function load({ token, bundle, path }: Request & { do: "load" }): Promise<Reply> {
+  const module = await import(pathToFileURL(path).href) as { default?: unknown };
   const exported = module.default;
   const found = Array.isArray(exported) ? exported : [exported];
   if (found.length === 0 || !found.every(isRule)) {
-    return {
+    return { say: "failed", token, failure: { message: "", at: "", found: describe(exported) } };
+  }
+  rules.set(bundle, found);
+  return { say: "rules", token, rules: found.map(({ data }) => data) };
+}
+
+async function answer(request: Request): Promise<Reply> {
+  const { token } = request;
+  const rule = "rule" in request ? rules.get(request.bundle)?.[request.rule] : undefined;
+  switch (request.do) {
+    case "load":
+      return await load(request);
+    case "forget":
+      rules.delete(request.bundle);
+      return { say: "done", token };
+    case "text":
+      return { say: "text", token, text: makeText(rule, request.text, request.alert) };
+    case "filter": {
+      const kept = runFilter(rule, request.filter, request.fields, request.values);
+      return { say: "kept", token, kept: kept.map((keep) => keep ? "1" : "0").join("") };
+    }
+    case "run":
+      return { say: "ran", token, results: runCode(rule, request.run, ruleBundle) };
+  }
+}
+
+async function reply(request: Request): Promise<void> {
+  let said: Reply;
+  try {
+    said = await answer(request);
+  } catch (thrown) {
+    said = {
       say: "failed",
       token: request.token,
-      failure: { message: "", at: "", found: describe(exported) },
+      failure: describeThrown(thrown, ruleBundle),
     };
   }
-  rules.set(request.file, found);
-  return { say: "rules", token: request.token, rules: found.map(({ data }) => data) };
-}
-
-function text(request: Request & { do: "text" }): Reply {
-  const make = rules.get(request.file)?.[request.rule]?.texts[request.text];
-  if (make === undefined) throw new Error(`the rule has no function ${request.text}`);
-  const made = make(request.alert);
-  if (typeof made !== "string") throw new TypeError(`${request.text} returned no text`);
-  return { say: "text", token: request.token, text: made.slice(0, maxText) };
-}
-
-async function answer(request: Request): Promise<void> {
-  try {
-    say(request.do === "load" ? await load(request) : text(request));
-  } catch (thrown) {
-    say({ say: "failed", token: request.token, failure: describeThrown(thrown, ruleBundle) });
-  }
+  // What the code left to be done at once is still its own: if that doesn't end, there is no answer.
+  await new Promise<void>((resolve) => later(resolve));
+  say(said);
 }
 
 // What a rule left running and nobody waits for is the rule's own loss.
@@ -104,6 +122,6 @@ void splitLines(process.stdin, (line) => {
 }).then(() => process.exit());
 
 async function work(): Promise<void> {
-  for (let next = pending.shift(); next !== undefined; next = pending.shift()) await answer(next);
+  for (let next = pending.shift(); next !== undefined; next = pending.shift()) await reply(next);
   working = undefined;
 }

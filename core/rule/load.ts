@@ -2,22 +2,55 @@
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { duplicateAlert, noRules, notARule, ruleThrew, unreadableFile } from "../error.ts";
+import {
+  badOverride,
+  duplicateAlert,
+  noRules,
+  noRuleTests,
+  notARule,
+  ruleThrew,
+  showError,
+  unreadableFile,
+} from "../error.ts";
 import type { DropwatchError } from "../error.ts";
 import type { SourceFacts } from "../watch/source.ts";
 import { bundleFiles, shown } from "./bundle.ts";
 import type { Bundle, Bundled } from "./bundle.ts";
 import { checkRule } from "./check.ts";
-import type { CheckedRule } from "./check.ts";
+import type { CheckedRule } from "./checked.ts";
 import { startRuleHost } from "./host.ts";
 import type { RuleHost } from "./host.ts";
 import type { UncheckedRule } from "./host_message.ts";
+import { hasThreshold, overridden } from "./override.ts";
+import type { Overrides } from "./override.ts";
+import { ownRuleNames } from "./own_rules.ts";
+import { nearest } from "../nearest.ts";
 
 /** All rules that could be read, and what was wrong with the rest. */
 export interface RuleSet {
   readonly rules: readonly CheckedRule[];
   readonly errors: readonly DropwatchError[];
   readonly host: RuleHost;
+  /** All files that rules were made of, at the last time that they were read. */
+  inputs(): readonly string[];
+  /** From now on `blame` is told of a bundle whose code ends its process when nobody asked it anything. */
+  onBlame(blame: (bundle: string, error: DropwatchError) => void): void;
+  /**
+   * Reads files again. A file that is as it was costs nothing, one that can't be loaded as it is now
+   * keeps the rules it had. Until `done`, functions of the rules before can be run too.
+   */
+  reload(files: readonly string[]): Promise<Reloaded>;
+}
+
+/** What became of rules that were read again. */
+export interface Reloaded {
+  readonly rules: readonly CheckedRule[];
+  /** Whether they are others than before. */
+  readonly changed: boolean;
+  /** What is wrong with files as they are now. */
+  readonly errors: readonly DropwatchError[];
+  /** The rules before aren't needed any more. */
+  done(): Promise<void>;
 }
 
 /**
@@ -30,8 +63,9 @@ export async function findRuleFiles(places: readonly string[]): Promise<string[]
   const files: string[] = [];
   for (const place of places) {
     try {
-      if ((await stat(place)).isDirectory()) files.push(...await ruleFilesBelow(resolve(place)));
-      else files.push(resolve(place));
+      if ((await stat(place)).isDirectory()) {
+        files.push(...await filesBelow(resolve(place), isRuleFile));
+      } else files.push(resolve(place));
     } catch (thrown) {
       throw unreadableFile(place, thrown);
     }
@@ -40,15 +74,36 @@ export async function findRuleFiles(places: readonly string[]): Promise<string[]
   return [...new Set(files)];
 }
 
+/**
+ * The tests of rules in folders: every `*.test.ts` and `*.test.js` below them. A file named itself is
+ * taken as it is.
+ *
+ * @throws DropwatchError UNREADABLE_FILE, NO_RULE_TESTS.
+ */
+export async function findRuleTests(places: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const place of places) {
+    try {
+      if ((await stat(place)).isDirectory()) {
+        files.push(...await filesBelow(resolve(place), isTest));
+      } else files.push(resolve(place));
+    } catch (thrown) {
+      throw unreadableFile(place, thrown);
+    }
+  }
+  if (files.length === 0) throw noRuleTests(places.map((place) => join(place)).join(", "));
+  return [...new Set(files)];
+}
+
 /** Links to files are followed; those to folders aren't: they may lead round in a circle. */
-async function ruleFilesBelow(folder: string): Promise<string[]> {
+async function filesBelow(folder: string, fits: (name: string) => boolean): Promise<string[]> {
   const files: string[] = [];
   const entries = await readdir(folder, { withFileTypes: true });
   for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
     const path = join(folder, entry.name);
     if (/^[._]/.test(entry.name) || entry.name === "node_modules") continue;
-    if (entry.isDirectory()) files.push(...await ruleFilesBelow(path));
-    else if (isRuleFile(entry.name) && (entry.isFile() || await leadsToFile(path))) {
+    if (entry.isDirectory()) files.push(...await filesBelow(path, fits));
+    else if (fits(entry.name) && (entry.isFile() || await leadsToFile(path))) {
       files.push(path);
     }
   }
@@ -68,6 +123,10 @@ function isRuleFile(name: string): boolean {
   return /\.[tj]s$/.test(name) && !/\.(test|d)\.[tj]s$/.test(name);
 }
 
+function isTest(name: string): boolean {
+  return /\.test\.[tj]s$/.test(name);
+}
+
 function textOf(file: string): string {
   try {
     return readFileSync(file, "utf8");
@@ -84,39 +143,130 @@ export interface LoadOptions {
   /** Milliseconds between ticks: windows are multiples of it. */
   readonly interval: number;
   readonly log: (message: string) => void;
+  /** What the config says of rules, by the alert's name. */
+  readonly overrides?: Overrides | undefined;
+}
+
+/** A file as it was loaded last. */
+interface LoadedFile {
+  readonly bundle: string;
+  readonly inputs: readonly string[];
+  readonly rules: readonly CheckedRule[];
+  readonly errors: readonly DropwatchError[];
+  /** The bundle that could not be loaded since, and why. */
+  readonly broken?: { readonly bundle: string; readonly errors: readonly DropwatchError[] };
 }
 
 /** Reads, runs and checks the rules of files. The host that ran them is the caller's to close. */
 export async function loadRules(options: LoadOptions): Promise<RuleSet> {
+  let blame = (_: string, error: DropwatchError): void => options.log(showError(error));
   const [host, bundled] = await Promise.all([
-    startRuleHost(options.log),
+    startRuleHost(options.log, (bundle, error) => blame(bundle, error)),
     bundleFiles(options.files),
   ]);
   try {
-    const errors: DropwatchError[] = [];
-    const rules: CheckedRule[] = [];
-    const loading = options.files.map((file) => loadFile(file, bundled, host));
+    const loading = options.files.map((file) => loadFile(file, bundled, host, false));
     // A file that fails is told in its turn; what the source lacks is told first.
     const [facts, ...raw] = await Promise.all([options.facts(), ...loading]);
-    const loaded = raw.map((read) => checkFile(read, { ...options, facts }));
-    const taken = new Map<string, CheckedRule>();
-    for (const file of loaded) {
-      errors.push(...file.errors);
-      for (const rule of file.rules) {
-        const first = taken.get(rule.alert);
-        if (first !== undefined) {
-          errors.push(duplicateAlert(rule.place, rule.alert, first.place));
-        } else {
-          taken.set(rule.alert, rule);
-          rules.push(rule);
-        }
-      }
-    }
-    return { rules, errors, host };
+    const context = { ...options, facts };
+    const files = new Map<string, LoadedFile>();
+    options.files.forEach((file, i) => {
+      files.set(file, {
+        bundle: bundled.bundles.get(file)?.id ?? "",
+        inputs: bundled.bundles.get(file)?.inputs ?? [file],
+        ...checkFile(raw[i]!, context),
+      });
+    });
+    const { rules, errors } = collect(files);
+    return {
+      rules,
+      errors: [...errors, ...strangers(options.overrides, rules)],
+      host,
+      inputs: () => [...new Set([...files.values()].flatMap(({ inputs }) => inputs))],
+      onBlame: (listener) => void (blame = listener),
+      reload: (names) => reloadFiles(names, files, host, context),
+    };
   } catch (thrown) {
     await host.close();
     throw thrown;
   }
+}
+
+/** Overrides of rules that there aren't. */
+function strangers(
+  overrides: Overrides | undefined,
+  rules: readonly CheckedRule[],
+): DropwatchError[] {
+  const names = [...rules.map(({ alert }) => alert), ...ownRuleNames];
+  return Object.keys(overrides ?? {}).filter((name) => !names.includes(name))
+    .map((name) => badOverride(name, "there is no such rule", nearest(name, names)));
+}
+
+/** The rules of all files; of two with one name the first one is taken. */
+function collect(
+  files: ReadonlyMap<string, LoadedFile>,
+): { rules: CheckedRule[]; errors: DropwatchError[] } {
+  const rules: CheckedRule[] = [];
+  const errors: DropwatchError[] = [];
+  const taken = new Map<string, CheckedRule>();
+  for (const file of files.values()) {
+    errors.push(...file.errors, ...file.broken?.errors ?? []);
+    for (const rule of file.rules) {
+      const first = taken.get(rule.alert);
+      if (first !== undefined) {
+        errors.push(duplicateAlert(rule.place, rule.alert, first.place));
+      } else {
+        taken.set(rule.alert, rule);
+        rules.push(rule);
+      }
+    }
+  }
+  return { rules, errors };
+}
+
+async function reloadFiles(
+  names: readonly string[],
+  files: Map<string, LoadedFile>,
+  host: RuleHost,
+  context: CheckOptions,
+): Promise<Reloaded> {
+  const bundled = await bundleFiles(names);
+  const before = collect(files).rules;
+  const old = new Map(files);
+  files.clear();
+  for (const file of names) {
+    const known = old.get(file);
+    const { id: bundle = "", inputs = known?.inputs ?? [file] } = bundled.bundles.get(file) ?? {};
+    const broken = bundled.errors.get(file);
+    if (known !== undefined && broken === undefined && bundle === known.bundle) {
+      // It is as it was, or as it was before it was broken.
+      files.set(file, { bundle, inputs, rules: known.rules, errors: known.errors });
+      continue;
+    }
+    if (known?.broken !== undefined && bundle !== "" && known.broken.bundle === bundle) {
+      files.set(file, known);
+      continue;
+    }
+    const checked = checkFile(await loadFile(file, bundled, host, true), context);
+    const isGood = checked.errors.length === 0;
+    if (isGood || known === undefined || known.rules.length === 0) {
+      files.set(file, { bundle, inputs, ...checked });
+      continue;
+    }
+    files.set(file, { ...known, inputs, broken: { bundle, errors: checked.errors } });
+    if (bundle !== "") await host.forget(bundle);
+  }
+  const { rules, errors } = collect(files);
+  return {
+    rules,
+    errors,
+    changed: rules.length !== before.length || rules.some((rule, i) => rule !== before[i]),
+    async done() {
+      for (const [file, { bundle }] of old) {
+        if (bundle !== "" && files.get(file)?.bundle !== bundle) await host.forget(bundle);
+      }
+    },
+  };
 }
 
 /** A file as it was run. */
@@ -124,12 +274,17 @@ type RanFile =
   | { readonly errors: readonly DropwatchError[] }
   | { readonly file: string; readonly bundle: Bundle; readonly rules: readonly UncheckedRule[] };
 
-async function loadFile(file: string, bundled: Bundled, host: RuleHost): Promise<RanFile> {
+async function loadFile(
+  file: string,
+  bundled: Bundled,
+  host: RuleHost,
+  apart: boolean,
+): Promise<RanFile> {
   const broken = bundled.errors.get(file);
   const bundle = bundled.bundles.get(file);
   if (broken !== undefined) return { errors: [broken] };
   if (bundle === undefined) return { errors: [unreadableFile(shown(file), "no bundle")] };
-  const loaded = await host.load(file, bundle);
+  const loaded = await host.load(file, bundle, apart);
   if ("error" in loaded) return { errors: [loaded.error] };
   if ("rules" in loaded) return { file, bundle, rules: loaded.rules };
   const { failure } = loaded;
@@ -142,9 +297,14 @@ async function loadFile(file: string, bundled: Bundled, host: RuleHost): Promise
   };
 }
 
+/** What rules are checked with. */
+interface CheckOptions extends Pick<LoadOptions, "interval" | "overrides"> {
+  readonly facts: SourceFacts;
+}
+
 function checkFile(
   ran: RanFile,
-  options: { readonly facts: SourceFacts; readonly interval: number },
+  { facts, interval, overrides }: CheckOptions,
 ): { rules: CheckedRule[]; errors: readonly DropwatchError[] } {
   if ("errors" in ran) return { rules: [], errors: ran.errors };
   const { file, bundle } = ran;
@@ -154,11 +314,22 @@ function checkFile(
     if (text === undefined) texts.set(name, text = textOf(name));
     return text;
   };
+  const wrong = ran.rules.flatMap((raw) => {
+    const override = overrides?.[String(raw.alert)];
+    const numbers = override?.threshold ?? override?.recovery;
+    return numbers === undefined || hasThreshold(raw) ? [] : [
+      badOverride(
+        String(raw.alert),
+        "its condition isn't one value above or below a threshold",
+        [],
+      ),
+    ];
+  });
   const checked = ran.rules.map((raw, index) =>
-    checkRule(raw, { file, index, bundle, source, ...options })
+    checkRule(overridden(raw, overrides), { file, index, bundle, source, facts, interval })
   );
   return {
     rules: checked.flatMap(({ rule }) => rule === undefined ? [] : [rule]),
-    errors: checked.flatMap(({ errors }) => errors),
+    errors: [...wrong, ...checked.flatMap(({ errors }) => errors)],
   };
 }

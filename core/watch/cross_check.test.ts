@@ -36,7 +36,7 @@ function tick(
 
 describe("the cross-check", () => {
   test("adds up namespaces and families over the window, and tells where they grew", () => {
-    const log = crossCheckLog(10_000, nameOf);
+    const log = crossCheckLog(() => 10_000, nameOf);
     log.add(tick(1000, [[8, 50]], { "1": { TcpInCsumErrors: 50 }, "2": {} }));
     log.add(
       tick(2000, [[8, 300]], { "1": { TcpInCsumErrors: 250 }, "2": { TcpInCsumErrors: 100 } }),
@@ -60,7 +60,7 @@ describe("the cross-check", () => {
 
   test("says a disagreement either way, unless one side is known to count less", () => {
     const check = (reason: number, drops: number, counter: string, grown: number): boolean => {
-      const log = crossCheckLog(10_000, nameOf);
+      const log = crossCheckLog(() => 10_000, nameOf);
       log.add(tick(1000, [], { "1": {} }));
       log.add(tick(2000, [[reason, drops]], { "1": { [counter]: grown } }));
       log.add(tick(3000, [], { "1": { [counter]: grown } }));
@@ -74,7 +74,7 @@ describe("the cross-check", () => {
   });
 
   test("allows for what came between a tick and the reading, and for no more", () => {
-    const log = crossCheckLog(10_000, nameOf);
+    const log = crossCheckLog(() => 10_000, nameOf);
     log.add(tick(1000, [], { "1": {} }));
     // 100,000/s for 5 ms and 15 ms of delay: 2,000 may be in the counter already.
     const late = tick(2000, [[8, 100_000]], { "1": { TcpInCsumErrors: 101_900 } });
@@ -87,7 +87,7 @@ describe("the cross-check", () => {
 
   test("doubts what a namespace had counted when it was first seen, and nothing after that", () => {
     const check = (counted: number, ...later: number[]): unknown => {
-      const log = crossCheckLog(10_000, nameOf);
+      const log = crossCheckLog(() => 10_000, nameOf);
       log.add(tick(1000, [], { "1": {} }));
       later.forEach((grown, i) => {
         const reasons: [number, number][] = i === 0 ? [[8, counted]] : [];
@@ -103,7 +103,7 @@ describe("the cross-check", () => {
   });
 
   test("covers the window, or the little that there is; nothing is compared across a gap", () => {
-    const log = crossCheckLog(2000, nameOf);
+    const log = crossCheckLog(() => 2000, nameOf);
     log.add(tick(1000, [[6, 1]], { "1": { UdpRcvbufErrors: 1 } }));
     expect(log.of(["SOCKET_RCVBUFF"], 0)).toEqual([]);
     for (let i = 2; i < 9; i++) log.add(tick(1000 * i, [[6, 1]], { "1": { UdpRcvbufErrors: i } }));

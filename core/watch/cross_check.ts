@@ -47,10 +47,11 @@ const leastDelay = 5;
 const mostGrew = 10;
 
 /**
- * Keeps counters for as long as the longest window. `nameOf` is a reason's name, from its number.
+ * Keeps counters for as long as the longest window (milliseconds). `nameOf` is a reason's name, from its
+ * number.
  */
 export function crossCheckLog(
-  longest: number,
+  longest: () => number,
   nameOf: (reason: number) => string,
 ): CrossCheckLog {
   let moments: Moment[] = [];
@@ -69,7 +70,7 @@ export function crossCheckLog(
       const blur = new Map([...tick.reasons].map(([reason, n]) => [reason, n * share]));
       moments.push({ at: tick.at, kernel: grown, counted, blur });
       // One from before the window is where the window's growth begins.
-      while (moments.length > 1 && moments[1]!.at <= tick.at - longest) moments.shift();
+      while (moments.length > 1 && moments[1]!.at <= tick.at - longest()) moments.shift();
       if (moments.length > mostMoments) moments.shift();
     },
     of(reasons, from) {

@@ -9,8 +9,8 @@ import { splitPredicate } from "../plan/plan.ts";
 import type { Count, EvidencePlan } from "../plan/plan.ts";
 import { inRanges } from "../plan/predicate.ts";
 import type { Range, ReasonWorld } from "../plan/predicate.ts";
-import { leavesOf } from "../rule/check.ts";
-import type { CheckedRule } from "../rule/check.ts";
+import { dropStreamsOf, streamsOf } from "../rule/checked.ts";
+import type { CheckedRule } from "../rule/checked.ts";
 import { crossCheckLog } from "./cross_check.ts";
 import type { CrossCheck } from "./cross_check.ts";
 import type { SourceFacts } from "./source.ts";
@@ -73,11 +73,17 @@ export interface AlertEvidence {
 
 export interface EvidenceLog {
   add(tick: Tick): void;
-  /** Of a rule's alert with these labels, in its window up to `at`; undefined where nothing was kept. */
+  /** Other rules from now on. */
+  use(rules: readonly CheckedRule[]): void;
+  /**
+   * Of a rule's alert with these labels, in its window up to `at`; undefined where nothing was kept.
+   * `keeps` are the rule's filters.
+   */
   of(
     rule: CheckedRule,
     labels: Readonly<Record<string, string>>,
     at: number,
+    keeps?: (drop: Drop) => boolean,
   ): AlertEvidence | undefined;
 }
 
@@ -110,7 +116,7 @@ export function evidenceFor(
   indexOf: (count: Count) => number,
   facts: SourceFacts,
 ): EvidencePlan {
-  const counts = rules.map((rule) => leavesOf(rule.condition.value)[0].count);
+  const counts = rules.flatMap(({ condition }) => dropStreamsOf(condition)[0]?.count ?? []);
   const labels = new Set(
     counts.flatMap(({ by, predicate }) => [...by, ...predicate.map(({ field }) => field)]),
   );
@@ -163,13 +169,19 @@ export function evidenceLog(
   world: ReasonWorld,
   release: string,
 ): EvidenceLog {
-  const longest = Math.max(0, ...rules.map((rule) => leavesOf(rule.condition.value)[0].window));
+  const longestOf = (rules: readonly CheckedRule[]): number =>
+    Math.max(0, ...rules.map(({ condition }) => streamsOf(condition)[0].span));
+  let longest = longestOf(rules);
   const matchers = new Map<CheckedRule, (drop: Drop) => boolean>();
   const log: Kept[] = [];
   let size = 0;
   let keeps = false;
-  const counters = crossCheckLog(longest, world.names.reason);
+  const counters = crossCheckLog(() => longest, world.names.reason);
   return {
+    use(rules) {
+      longest = longestOf(rules);
+      matchers.clear();
+    },
     add(tick) {
       counters.add(tick);
       const drops = tick.evidence ?? [];
@@ -188,14 +200,18 @@ export function evidenceLog(
         size -= gone.drops.length + gone.retransmits.size;
       }
     },
-    of(rule, labels, at) {
-      const [{ count, window }] = leavesOf(rule.condition.value);
+    of(rule, labels, at, keeps = () => true) {
+      const [{ stream, span: window }] = streamsOf(rule.condition);
+      if (!("count" in stream)) return undefined;
+      const { count } = stream;
       let fits = matchers.get(rule);
       if (fits === undefined) matchers.set(rule, fits = dropMatcher(count.predicate, world));
       const within = log.filter((kept) => kept.at > at - window);
       const mine = resolveLater(within)
-        .filter(({ drop }) => rule.by.every((field) => (drop[field] ?? "") === labels[field]))
-        .filter(({ drop }) => fits(drop));
+        .filter(({ drop }) =>
+          rule.by.every((field) => (drop[field as FieldName] ?? "") === labels[field])
+        )
+        .filter(({ drop }) => fits(drop) && keeps(drop));
       if (!keeps) return undefined;
       // In a flood of others a few drops can go by unseen: their labels tell what they can.
       const { reasons: asked } = splitPredicate(count.predicate);

@@ -24,7 +24,8 @@ export interface SourceRun {
   readonly maxKeys: number;
   /** Aborted when the source is to hand over its last counts and end. */
   readonly signal: AbortSignal;
-  readonly onTick: (tick: Tick) => void;
+  /** A source that can wait, as a capture can, waits for what it returns before the next tick. */
+  readonly onTick: (tick: Tick) => void | Promise<void>;
   /** The source counts from now on. */
   readonly onAttached: () => void;
   /** Something that people should know; not an error. */

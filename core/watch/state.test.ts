@@ -22,7 +22,7 @@ function live(
       second * 1000,
       value,
       1,
-      (firing) => value > (firing ? recovery : above),
+      value > (state?.state === "firing" ? recovery : above),
       { for: wait, keepFiringFor, worse: Math.max },
     );
     state = after;
@@ -117,8 +117,11 @@ describe("what is known of an alert", () => {
   test("is the lowest value where low is worse", () => {
     let state: AlertState | undefined;
     for (const value of [5, 2, 4]) {
-      state = step(state, 0, value, 0, () =>
-        true, { for: 0, keepFiringFor: 0, worse: Math.min }).after;
+      state = step(state, 0, value, 0, true, {
+        for: 0,
+        keepFiringFor: 0,
+        worse: Math.min,
+      }).after;
     }
     expect(state).toMatchObject({ value: 4, peak: 2 });
   });
@@ -132,7 +135,7 @@ describe("what is known of an alert", () => {
       peak: 20,
       total: 5,
     };
-    const { after, change } = step(before, 1000, 3, 0, () => false, {
+    const { after, change } = step(before, 1000, 3, 0, false, {
       for: 0,
       keepFiringFor: 0,
       worse: Math.max,

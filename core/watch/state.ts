@@ -25,8 +25,7 @@ export interface Lifetimes {
 export type Change = "none" | "pending" | "firing" | "resolved" | "inactive";
 
 /**
- * Moves an alert on by one evaluation. `holds` says whether the condition holds: with hysteresis
- * that depends on whether it fires, so it is asked. Returns the state (undefined for inactive) and
+ * Moves an alert on by one evaluation, at which the condition `holds` or doesn't. Returns the state (undefined for inactive) and
  * what changed.
  */
 export function step(
@@ -34,11 +33,11 @@ export function step(
   now: number,
   value: number,
   drops: number,
-  holds: (firing: boolean) => boolean,
+  holds: boolean,
   lifetimes: Lifetimes & { readonly worse: (a: number, b: number) => number },
 ): { after: AlertState | undefined; change: Change } {
   if (before === undefined) {
-    if (!holds(false)) return { after: undefined, change: "none" };
+    if (!holds) return { after: undefined, change: "none" };
     const fires = lifetimes.for === 0;
     return {
       after: {
@@ -53,11 +52,10 @@ export function step(
     };
   }
   const firing = before.state === "firing";
-  const held = holds(firing);
   before.value = value;
   before.peak = lifetimes.worse(before.peak, value);
   before.total += drops;
-  if (held) {
+  if (holds) {
     before.held = now;
     if (firing || now - before.since < lifetimes.for) return { after: before, change: "none" };
     before.state = "firing";

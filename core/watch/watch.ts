@@ -1,17 +1,25 @@
-// From ticks to alerts: windows, conditions, states. No clock and no I/O: time is the ticks' own,
-// so that a test or a replay runs it as fast as it goes.
+// From ticks to alerts: streams, conditions, states. No clock and no I/O: time is the ticks' own, so
+// that a test or a replay runs it as fast as it goes. What code of rules has to say is asked for
+// before a tick, and given with answers.
+import type { Drop } from "../drop/field.ts";
 import { separator } from "../plan/key.ts";
-import { splitPredicate } from "../plan/plan.ts";
 import type { Count, Plan } from "../plan/plan.ts";
-import { inRanges } from "../plan/predicate.ts";
-import type { Range } from "../plan/predicate.ts";
-import { leavesOf } from "../rule/check.ts";
-import type { Aggregate, CheckedRule, Value } from "../rule/check.ts";
+import { dropStreamsOf, streamsOf } from "../rule/checked.ts";
+import type { CheckedRule, Leaf, Stream } from "../rule/checked.ts";
+import type { CodeResult, CodeRun } from "../rule/host_message.ts";
+import { happenedIn } from "./health.ts";
+import type { Happened } from "./health.ts";
+import { makeJudge, WindowUse } from "./judge.ts";
+import type { Judge, JudgeParts } from "./judge.ts";
+import { CodeSamples, FirstSeen, LastSeen } from "./remembered.ts";
+import type { CodeMemory, EverSeen, SeenMemory } from "./remembered.ts";
 import { step } from "./state.ts";
 import type { AlertState, Change } from "./state.ts";
+import { Feed, labelOrder, streamKey, textOf } from "./stream.ts";
+import type { FilterQuestion } from "./stream.ts";
 import type { Tick } from "./tick.ts";
 import { Window } from "./window.ts";
-import type { Series } from "./window.ts";
+import type { KeptWindow, WindowOptions } from "./window.ts";
 
 /** An alert that changed its state. */
 export interface Transition {
@@ -43,26 +51,81 @@ export interface EarlierAlert {
   readonly state: Readonly<AlertState>;
 }
 
+/** A run of a rule's code that has to be done before a tick. */
+export interface CodeQuestion {
+  readonly rule: CheckedRule;
+  readonly run: CodeRun;
+  answer(results: readonly CodeResult[]): void;
+}
+
+/** What a watch remembers, for the one that takes its place. */
+export interface WatchMemory {
+  /** By stream and length. */
+  readonly windows: Map<string, Window>;
+  /** By rule and stream. */
+  readonly lastSeen: Map<string, SeenMemory>;
+  /** By rule. */
+  readonly everSeen: Map<string, EverSeen>;
+  readonly code: Map<string, CodeMemory>;
+  readonly rules: Map<string, RememberedRule>;
+  /** Windows of an earlier run. */
+  readonly keptWindows: Map<string, KeptWindow>;
+  /** When the last tick was. */
+  at: number | undefined;
+}
+
+interface RememberedRule {
+  readonly rule: CheckedRule;
+  readonly alerts: Map<string, AlertState>;
+  total: number;
+}
+
 export interface Watch {
-  tick(tick: Tick): Transition[];
+  readonly rules: readonly CheckedRule[];
+  /** What filters haven't said yet about the keys of a tick. */
+  questions(tick: Tick): FilterQuestion[];
+  /**
+   * Takes the drops of a tick, once filters have answered; `happened` is what happened to dropwatch
+   * besides. Returns what code is to be run before its rules are judged.
+   */
+  take(tick: Tick, happened?: readonly Happened[]): CodeQuestion[];
+  /** Judges the tick that was taken. Rules in `failed` keep their states: their code couldn't be run. */
+  judge(failed?: ReadonlySet<CheckedRule>): Transition[];
+  /** Both at once, for rules without code. */
+  tick(tick: Tick, happened?: readonly Happened[]): Transition[];
   active(): ActiveAlert[];
   /** Takes up an alert of an earlier run; false where no rule makes such alerts any more. */
   restore(earlier: EarlierAlert): boolean;
+  /** Whether the filters of a rule keep a drop. */
+  keeps(rule: CheckedRule, drop: Drop): boolean;
   /** Drops that matched each rule, in the rules' order. */
   totals(): readonly number[];
   /** Series that are in windows now. */
   readonly size: number;
   /** Drops that windows had no room for since the start. */
   readonly refused: number;
+  readonly memory: WatchMemory;
 }
 
 export interface WatchOptions {
   readonly rules: readonly CheckedRule[];
   readonly plan: Plan;
+  /** Finds a count in the plan; of these rules alone where it is left out. */
+  readonly indexOf?: (count: Count) => number;
   /** Milliseconds between ticks. */
   readonly interval: number;
   /** How many series a window may hold. */
   readonly maxSeries: number;
+  /** What earlier watches remember; the first one is that whose place this one takes. */
+  readonly before?: readonly WatchMemory[];
+}
+
+/** Equal for counts that are the same. */
+export function countKey({ predicate, by, sum }: Count): string {
+  return JSON.stringify(
+    [predicate, [...by].sort(), sum ?? ""],
+    (_, value) => typeof value === "bigint" ? String(value) : value,
+  );
 }
 
 /** What is counted, once for all rules that ask for the same. */
@@ -73,186 +136,275 @@ export function countsOf(rules: readonly CheckedRule[]): {
   const counts: Count[] = [];
   const known = new Map<string, number>();
   const byObject = new Map<Count, number>();
-  const keyOf = (count: Count): string =>
-    JSON.stringify(
-      [count.predicate, [...count.by].sort(), count.sum ?? ""],
-      (_, value) => typeof value === "bigint" ? String(value) : value,
-    );
-  const add = ({ count }: Aggregate): void => {
-    const key = keyOf(count);
+  for (const { count } of rules.flatMap(({ condition }) => dropStreamsOf(condition))) {
+    const key = countKey(count);
     let index = known.get(key);
     if (index === undefined) {
       index = counts.push(count) - 1;
       known.set(key, index);
     }
     byObject.set(count, index);
-  };
-  for (const rule of rules) leavesOf(rule.condition.value).forEach(add);
+  }
   return { counts, indexOf: (count) => byObject.get(count)! };
 }
 
-interface CountWindow {
-  readonly count: number;
-  readonly window: Window;
-  changed: ReadonlySet<Series>;
+/** Says what makes alerts of a rule the same ones: its name, its labels and those of `by`. */
+export function identityOf({ alert, severity, labels, by }: CheckedRule): string {
+  return JSON.stringify([alert, severity, Object.entries(labels).sort(), [...by].sort()]);
 }
 
-interface RuleWatch {
-  readonly rule: CheckedRule;
-  /** The windows of its series: the first one tells which series there are. */
-  readonly leading: CountWindow;
-  readonly windows: readonly CountWindow[];
-  readonly share: boolean;
-  readonly value: (text: string) => number;
-  /** Where the rule's labels stand in a series' labels. */
-  readonly order: readonly number[];
-  readonly alerts: Map<string, AlertState>;
-  readonly totalOf: { readonly reasons: readonly Range[] } | { readonly count: number };
-  total: number;
+interface RuleWatch extends RememberedRule {
+  readonly judge: Judge;
+  readonly feed: Feed;
+  /** The names of its labels in the order in which texts have them. */
+  readonly order: readonly string[];
+  /** Whether a look at its window's thresholds tells what may have changed. */
+  readonly indexed: boolean;
+  /** Whether it is about dropwatch itself: that goes on while no drops are counted. */
+  readonly health: boolean;
+}
+
+/** Rules that compare the same number of a window with their thresholds. */
+interface Thresholds {
+  readonly use: WindowUse;
+  readonly sum: boolean;
+  /** Smallest first. */
+  readonly bounds: { readonly bound: number; readonly each: RuleWatch }[];
+}
+
+export function emptyMemory(): WatchMemory {
+  return {
+    windows: new Map(),
+    lastSeen: new Map(),
+    everSeen: new Map(),
+    code: new Map(),
+    rules: new Map(),
+    keptWindows: new Map(),
+    at: undefined,
+  };
 }
 
 /** Watches rules over ticks of their plan. */
 export function makeWatch(options: WatchOptions): Watch {
-  const { plan, rules } = options;
-  const { indexOf } = countsOf(rules);
-  const windows = new Map<string, CountWindow>();
-  const byCount: CountWindow[][] = plan.counts.map(() => []);
-  const windowOf = (count: number, length: number): CountWindow => {
-    const key = `${count}/${length}`;
-    let found = windows.get(key);
-    if (found === undefined) {
-      found = {
-        count,
-        window: new Window(length, options.interval, options.maxSeries),
-        changed: new Set(),
-      };
-      windows.set(key, found);
-      byCount[count]!.push(found);
-    }
-    return found;
-  };
-  const watched = rules.map((rule): RuleWatch => {
-    const used: CountWindow[] = [];
-    const value = valueOf(rule.condition.value, (leaf) => {
-      const found = windowOf(indexOf(leaf.count), leaf.window);
-      used.push(found);
-      return found.window;
-    });
-    const leading = used[0]!;
-    const place = plan.places[leading.count]!;
-    const mapBy = place.at === "map" ? plan.maps[place.map]!.by : [];
-    return {
-      rule,
-      leading,
-      windows: used,
-      share: "part" in rule.condition.value,
-      value,
-      order: rule.by.map((field) => mapBy.indexOf(field)),
-      alerts: new Map(),
-      totalOf: totalOf(plan, leading.count),
-      total: 0,
-    };
-  });
-  let refused = 0;
-  let begun = false;
-  const countTotals = new Float64Array(plan.counts.length);
+  const { plan, rules, interval, maxSeries: limit } = options;
+  const indexOf = options.indexOf ?? countsOf(rules).indexOf;
+  const before = options.before ?? [];
+  const memory: WatchMemory = { ...emptyMemory(), at: before[0]?.at };
+  const feeds = new Map<string, { feed: Feed; count: number }>();
+  const byCount: Feed[][] = plan.counts.map(() => []);
+  const uses = new Map<string, WindowUse>();
+  const codes = new Map<CheckedRule, CodeSamples>();
 
-  const feed = (tick: Tick): void => {
-    countTotals.fill(0);
-    plan.places.forEach((place, count) => {
-      if (place.at !== "reasons") return;
-      const n = sumReasons(tick.reasons, place.ranges);
-      if (n > 0) { for (const { window } of byCount[count]!) window.add(whole, n, 0); }
-    });
+  const find = <V>(pick: (memory: WatchMemory) => Map<string, V>, key: string): V | undefined => {
+    for (const each of before) {
+      const found = pick(each).get(key);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+
+  const newWindow = (options: WindowOptions, key: string): Window => {
+    const window = new Window(options);
+    const kept = find(({ keptWindows }) => keptWindows, key);
+    if (kept !== undefined) window.restore(kept, textOf);
+    // What came before this watch took another's place wasn't counted for it.
+    if (memory.at !== undefined) window.interrupt(memory.at);
+    return window;
+  };
+
+  const partsOf = (rule: CheckedRule): JudgeParts => {
+    const feed = (stream: Stream): Feed => {
+      const key = streamKey(stream, rule);
+      let known = feeds.get(key);
+      if (known === undefined) {
+        const count = "count" in stream ? indexOf(stream.count) : -1;
+        known = { feed: new Feed(stream, rule, plan, count), count };
+        feeds.set(key, known);
+        if (count !== -1) byCount[count]!.push(known.feed);
+      }
+      return known.feed;
+    };
+    const own = (stream: Stream): string => `${rule.alert}\n${streamKey(stream, rule)}`;
+    return {
+      plan,
+      feed,
+      window(leaf, length) {
+        const { stream, distinct } = leaf;
+        const key = `${streamKey(stream, rule)}\n${length}\n${distinct ?? ""}`;
+        let use = uses.get(key);
+        if (use === undefined) {
+          const window = before[0]?.windows.get(key) ??
+            newWindow({ length, interval, limit, distinct: distinct !== undefined }, key);
+          memory.windows.set(key, window);
+          const part = distinct === undefined ? -1 : feed(stream).partOf(distinct, plan);
+          use = new WindowUse(window, part);
+          uses.set(key, use);
+          feed(stream).consumers.push(use);
+        }
+        return use;
+      },
+      lastSeen(stream) {
+        const seen = find(({ lastSeen }) => lastSeen, own(stream)) ??
+          { seen: new Map<string, number>(), since: memory.at ?? Infinity };
+        memory.lastSeen.set(own(stream), seen);
+        const last = new LastSeen(limit, seen);
+        feed(stream).consumers.push(last);
+        return last;
+      },
+      firstSeen(stream, learn) {
+        const key = `${rule.alert}\n${labelOrder(stream.by).join()}`;
+        const ever = find(({ everSeen }) => everSeen, key) ??
+          { since: Infinity, texts: new Set<string>(), unsaved: [] };
+        memory.everSeen.set(key, ever);
+        const first = new FirstSeen(limit, learn, ever);
+        feed(stream).consumers.push(first);
+        return first;
+      },
+      codeSamples({ stream, by }) {
+        const key = `${rule.alert}\n${labelOrder(by).join()}`;
+        const kept = find(({ code }) => code, key) ??
+          { all: new Map(), unsaved: new Set<string>() };
+        memory.code.set(key, kept);
+        const names = labelOrder(stream.by);
+        const order = labelOrder(by).map((name) => names.indexOf(name));
+        const samples = new CodeSamples(limit, order, kept);
+        codes.set(rule, samples);
+        feed(stream).consumers.push(samples);
+        return samples;
+      },
+    };
+  };
+
+  const watched = rules.map((rule): RuleWatch => {
+    const parts = partsOf(rule);
+    const judge = makeJudge(rule.condition, parts);
+    const known = find(({ rules }) => rules, identityOf(rule));
+    const each: RuleWatch = {
+      rule,
+      judge,
+      feed: parts.feed(streamsOf(rule.condition)[0].stream),
+      order: labelOrder(rule.by),
+      indexed: indexedLeaf(rule) !== undefined,
+      health: "health" in streamsOf(rule.condition)[0].stream,
+      alerts: known?.alerts ?? new Map(),
+      total: known?.total ?? 0,
+    };
+    memory.rules.set(identityOf(rule), each);
+    return each;
+  });
+  const thresholds = thresholdsOf(watched, partsOf);
+  const candidates = new Map<RuleWatch, Set<string>>(watched.map((each) => [each, new Set()]));
+
+  const feedTick = (tick: Tick, happened: readonly Happened[]): void => {
     for (const map of tick.maps) {
       for (const { key, n, sum } of map.entries) {
-        for (const count of key.counts) {
-          countTotals[count]! += n;
-          for (const { window } of byCount[count]!) if (!window.add(key, n, sum)) refused += n;
-        }
+        for (const count of key.counts) for (const feed of byCount[count]!) feed.take(key, n, sum);
       }
     }
-    const gap = tick.gap !== undefined;
     // What came before the first tick, or in a gap, nobody has counted.
-    const from = gap ? tick.at : begun ? undefined : tick.at - 1000 * tick.seconds;
-    begun = true;
-    // What no map has lost was lost before it could be told where it belongs.
-    const lost = Math.max(0, tick.lost - tick.maps.reduce((sum, map) => sum + map.lost, 0));
-    for (const each of windows.values()) {
-      const place = plan.places[each.count]!;
-      const map = place.at === "map" ? tick.maps[place.map] : undefined;
-      const missing = (map?.other ?? 0) + (map?.lost ?? 0) + lost;
-      each.changed = each.window.advance(tick.at, missing, missing === 0 && !gap);
-      if (from !== undefined) each.window.interrupt(from);
+    const first = memory.at === undefined ? tick.at - 1000 * tick.seconds : undefined;
+    const from = tick.gap === undefined ? first : tick.at;
+    memory.at = tick.at;
+    const all = [...happenedIn(tick), ...happened];
+    const totals = new Map<Feed, number>();
+    for (const { feed } of feeds.values()) {
+      feed.takeRest(tick, all);
+      totals.set(feed, feed.end(tick, "health" in feed.stream ? first : from));
+    }
+    for (const each of watched) each.total += totals.get(each.feed)!;
+  };
+
+  const gather = (): void => {
+    for (const [each, texts] of candidates) {
+      texts.clear();
+      for (const text of each.alerts.keys()) texts.add(text);
+      if (!each.indexed) each.judge.gather(texts);
+    }
+    for (const { use, sum, bounds } of thresholds) {
+      const least = bounds[0]!.bound;
+      for (const series of use.changed) {
+        const amount = sum ? series.sum : series.count;
+        if (amount <= least) continue;
+        for (const { bound, each } of bounds) {
+          if (amount <= bound) break;
+          candidates.get(each)!.add(series.text);
+        }
+      }
     }
   };
 
   const evaluate = (each: RuleWatch, tick: Tick, transitions: Transition[]): void => {
-    const { rule } = each;
-    each.total += "reasons" in each.totalOf
-      ? sumReasons(tick.reasons, each.totalOf.reasons)
-      : countTotals[each.totalOf.count]!;
-    const texts = new Set<string>(each.alerts.keys());
-    if (rule.by.length === 0) texts.add("");
-    else if (each.share || rule.condition.is === "below") {
-      for (const series of each.leading.window.all()) texts.add(series.text);
-    } else for (const series of each.leading.changed) texts.add(series.text);
-    const { is, threshold, recovery } = rule.condition;
-    const worse = is === "above" ? Math.max : Math.min;
-    const whole = each.windows.every(({ window }) => window.isWhole(tick.at));
-    // A window that isn't whole holds too few drops: that it is below a threshold says nothing.
-    if (!whole && is === "below") return;
-    const since = Math.max(...each.windows.map(({ window }) => window.since));
-    for (const text of texts) {
-      const value = each.value(text);
-      const before = each.alerts.get(text);
-      const holds = (firing: boolean): boolean => {
-        const bound = firing ? recovery : threshold;
-        return is === "above" ? value > bound : value < bound;
-      };
-      const series = each.leading.window.get(text);
-      const fresh = series === undefined ? 0 : each.leading.window.fresh(series);
+    const { rule, judge, alerts } = each;
+    for (const text of candidates.get(each)!) {
+      const value = judge.value(text, tick.at);
+      const known = alerts.get(text);
+      const { fresh, all } = judge.drops(text);
       // An alert begins with the drops of its window: they are what made it begin.
-      const drops = before === undefined ? series?.count ?? 0 : fresh;
+      const drops = known === undefined ? all : fresh;
+      const firing = known?.state === "firing";
+      const answer = judge.holds(text, firing, tick.at);
       // What began before the counting did is not over because little has been counted so far.
-      if (
-        !whole && before !== undefined && before.since < since && !holds(before.state === "firing")
-      ) {
-        before.value = value;
-        before.total += drops;
+      if (answer === undefined && known !== undefined && known.since < judge.since) {
+        known.value = value;
+        known.total += drops;
         continue;
       }
-      const { after, change } = step(before, tick.at, value, drops, holds, {
+      const { after, change } = step(known, tick.at, value, drops, answer === true, {
         for: rule.for,
         keepFiringFor: rule.keepFiringFor,
-        worse,
+        worse: judge.rises ? Math.max : Math.min,
       });
-      if (after === undefined) each.alerts.delete(text);
-      else each.alerts.set(text, after);
+      if (after === undefined) alerts.delete(text);
+      else alerts.set(text, after);
       if (change === "none") continue;
-      const known = after ?? before!;
-      const doubts = each.windows.map(({ window }) => window.doubt());
+      const { peak, total, since } = after ?? known!;
+      const { missing: lost, exact } = judge.doubt();
+      const labels = labelsOf(each, text);
       transitions.push({
         rule,
         change,
-        labels: labelsOf(each, text),
+        labels,
         value,
-        peak: known.peak,
-        total: known.total,
-        since: known.since,
+        peak,
+        total,
+        since,
         at: tick.at,
-        exact: doubts.every(({ exact }) => exact),
-        lost: doubts.reduce((most, { missing }) => Math.max(most, missing), 0),
+        exact,
+        lost,
       });
     }
   };
 
+  let taken: Tick | undefined;
+  const take: Watch["take"] = (tick, happened = []) => {
+    feedTick(tick, happened);
+    taken = tick;
+    if (tick.gap !== undefined) return [];
+    return [...codes].flatMap(([rule, samples]) => runsOf(rule, samples, tick.at));
+  };
+  const judge: Watch["judge"] = (failed = new Set()) => {
+    const transitions: Transition[] = [];
+    const tick = taken!;
+    gather();
+    for (const each of watched) {
+      // While nobody counts there is nothing to be judged: no data is not zero.
+      if (failed.has(each.rule) || (tick.gap !== undefined && !each.health)) continue;
+      evaluate(each, tick, transitions);
+    }
+    return transitions;
+  };
+
   return {
-    tick(tick) {
-      const transitions: Transition[] = [];
-      feed(tick);
-      for (const each of watched) evaluate(each, tick, transitions);
-      return transitions;
+    rules,
+    questions: (tick) =>
+      [...feeds.values()].flatMap(({ feed, count }) =>
+        feed.isFiltered ? feed.questions(tick, count) : []
+      ),
+    take,
+    judge,
+    tick(tick, happened) {
+      take(tick, happened);
+      return judge();
     },
     active: () =>
       watched.flatMap((each) =>
@@ -269,64 +421,86 @@ export function makeWatch(options: WatchOptions): Watch {
         each === undefined || names.length !== each.rule.by.length ||
         !each.rule.by.every((field) => names.includes(field))
       ) return false;
-      const values: string[] = [];
-      each.order.forEach((at, i) => values[at] = labels[each.rule.by[i]!]!);
-      each.alerts.set(values.join(separator), { ...state });
+      each.alerts.set(textOf(each.order.map((name) => labels[name]!)), { ...state });
       return true;
     },
+    keeps: (rule, drop) => watched.find((each) => each.rule === rule)?.feed.keeps(drop) === true,
     totals: () => watched.map(({ total }) => total),
     get size() {
-      return [...windows.values()].reduce((size, { window }) => size + window.size, 0);
+      return [...memory.windows.values()].reduce((size, window) => size + window.size, 0);
     },
     get refused() {
-      return refused;
+      return [...feeds.values()].reduce((all, { feed }) => all + feed.refused, 0);
     },
+    memory,
   };
 }
 
-/** The one series of a query without `by`. */
-const whole = { text: "", labels: [] };
+/** The leaf of a rule that is one number over a threshold, for each combination of labels. */
+function indexedLeaf(
+  { condition }: CheckedRule,
+): (Leaf & { aggregate: "count" | "rate" | "sum" }) | undefined {
+  if (condition.is !== "above" || "part" in condition.value) return undefined;
+  const { aggregate, stream } = condition.value;
+  if (aggregate === "distinct" || stream.by.length === 0) return undefined;
+  return { ...condition.value, aggregate };
+}
+
+function thresholdsOf(
+  watched: readonly RuleWatch[],
+  partsOf: (rule: CheckedRule) => JudgeParts,
+): Thresholds[] {
+  const groups = new Map<WindowUse, { counts: Thresholds; sums: Thresholds }>();
+  for (const each of watched) {
+    const leaf = indexedLeaf(each.rule);
+    const { condition } = each.rule;
+    if (leaf === undefined || condition.is !== "above") continue;
+    const use = partsOf(each.rule).window(leaf, leaf.window);
+    let group = groups.get(use);
+    if (group === undefined) {
+      group = { counts: { use, sum: false, bounds: [] }, sums: { use, sum: true, bounds: [] } };
+      groups.set(use, group);
+    }
+    const unit = leaf.aggregate === "rate" ? leaf.window / 1000 : 1;
+    // A little less: what rounding does is found out when it is judged.
+    const bound = condition.threshold * unit * (1 - 1e-9);
+    (leaf.aggregate === "sum" ? group.sums : group.counts).bounds.push({ bound, each });
+  }
+  const used = [...groups.values()].flatMap(({ counts, sums }) => [counts, sums])
+    .filter(({ bounds }) => bounds.length > 0);
+  for (const { bounds } of used) bounds.sort((a, b) => a.bound - b.bound);
+  return used;
+}
+
+/** How many combinations of labels code is run for at once. */
+const maxRun = 256;
+
+function runsOf(rule: CheckedRule, samples: CodeSamples, at: number): CodeQuestion[] {
+  const { condition } = rule;
+  if (condition.is !== "code") return [];
+  const { stream, by, every, each, tick } = condition;
+  const work = samples.work(at, every, each, tick);
+  const questions: CodeQuestion[] = [];
+  for (let from = 0; from < work.keys.length; from += maxRun) {
+    const keys = work.keys.slice(from, from + maxRun);
+    questions.push({
+      rule,
+      run: {
+        by: labelOrder(by),
+        fields: labelOrder(stream.by),
+        now: at,
+        tick: work.tick,
+        keys,
+      },
+      answer: (results) => results.forEach((result, i) => samples.answer(keys[i]!, result)),
+    });
+  }
+  return questions;
+}
 
 function labelsOf(each: RuleWatch, text: string): Record<string, string> {
   const values = text.split(separator);
   return Object.fromEntries(
-    each.rule.by.map((field, i) => [field, values[each.order[i]!] ?? ""]),
+    each.rule.by.map((field) => [field, values[each.order.indexOf(field)] ?? ""]),
   );
-}
-
-function sumReasons(reasons: ReadonlyMap<number, number>, ranges: readonly Range[]): number {
-  let sum = 0;
-  for (const [reason, n] of reasons) if (inRanges(ranges, reason)) sum += n;
-  return sum;
-}
-
-/** Where the number of all drops of a count is to be had exactly, even of those without a key. */
-function totalOf(plan: Plan, count: number): RuleWatch["totalOf"] {
-  const { reasons, rest } = splitPredicate(plan.counts[count]!.predicate);
-  return rest.length === 0 ? { reasons } : { count };
-}
-
-function valueOf(
-  value: Value,
-  windowOf: (leaf: Aggregate) => Window,
-): (text: string) => number {
-  if ("part" in value) {
-    const part = valueOf(value.part, windowOf);
-    const all = valueOf(value.whole, windowOf);
-    const keyed = !("part" in value.whole) && value.whole.count.by.length > 0;
-    return (text) => {
-      const divisor = all(keyed ? text : "");
-      return divisor === 0 || divisor < value.min ? 0 : part(text) / divisor;
-    };
-  }
-  const window = windowOf(value);
-  const seconds = value.window / 1000;
-  switch (value.aggregate) {
-    case "count":
-      return (text) => window.get(text)?.count ?? 0;
-    case "rate":
-      return (text) => (window.get(text)?.count ?? 0) / seconds;
-    case "sum":
-      return (text) => window.get(text)?.sum ?? 0;
-  }
 }

@@ -15,7 +15,7 @@ describe("a window", () => {
     for (let round = 0; round < 200; round++) {
       const interval = random.pick([100, 1000, 2500]);
       const ticks = random.int(1, 12);
-      const window = new Window(ticks * interval, interval, 1000);
+      const window = new Window({ length: ticks * interval, interval, limit: 1000 });
       const added: { tick: number; text: string; n: number; sum: number }[] = [];
       const start = random.int(0, 1_000_000) * interval;
       for (let tick = 1; tick <= 40; tick++) {
@@ -48,7 +48,7 @@ describe("a window", () => {
   test("of ten ticks holds ten of them though each comes late, never nine or eleven", () => {
     const random = randomFrom(62);
     for (let round = 0; round < 50; round++) {
-      const window = new Window(10_000, 1000, 10);
+      const window = new Window({ length: 10_000, interval: 1000, limit: 10 });
       for (let tick = 1; tick <= 60; tick++) {
         window.add(key("a"), 1, 0);
         window.advance(tick * 1000 + random.int(0, 499), 0, true);
@@ -58,7 +58,7 @@ describe("a window", () => {
   });
 
   test("counts by time where ticks stayed away: a pause empties it", () => {
-    const window = new Window(10_000, 1000, 10);
+    const window = new Window({ length: 10_000, interval: 1000, limit: 10 });
     window.add(key("a"), 5, 0);
     window.advance(1000, 0, true);
     window.add(key("a"), 3, 0);
@@ -72,7 +72,7 @@ describe("a window", () => {
   });
 
   test("says which series changed: those that got something, and those that lost something", () => {
-    const window = new Window(2000, 1000, 10);
+    const window = new Window({ length: 2000, interval: 1000, limit: 10 });
     const changes = (at: number): string[] =>
       [...window.advance(at, 0, true)].map(({ text }) => text).sort();
     window.add(key("a"), 1, 0);
@@ -86,7 +86,7 @@ describe("a window", () => {
   });
 
   test("tells what a series got with the last tick", () => {
-    const window = new Window(5000, 1000, 10);
+    const window = new Window({ length: 5000, interval: 1000, limit: 10 });
     window.add(key("a"), 1, 0);
     window.add(key("a"), 2, 0);
     window.advance(1000, 0, true);
@@ -99,7 +99,7 @@ describe("a window", () => {
   });
 
   test("keeps the labels of a series", () => {
-    const window = new Window(1000, 1000, 10);
+    const window = new Window({ length: 1000, interval: 1000, limit: 10 });
     window.add({ text: "x", labels: ["eth0", ""] }, 1, 0);
     expect(window.get("x")!.labels).toEqual(["eth0", ""]);
   });
@@ -107,7 +107,7 @@ describe("a window", () => {
 
 describe("a window that is full", () => {
   test("keeps the series that it has, refuses others, and says how many drops it refused", () => {
-    const window = new Window(3000, 1000, 2);
+    const window = new Window({ length: 3000, interval: 1000, limit: 2 });
     window.add(key("a"), 1, 0);
     window.add(key("b"), 1, 0);
     expect(window.add(key("c"), 5, 0)).toBe(false);
@@ -121,7 +121,7 @@ describe("a window that is full", () => {
   });
 
   test("has room again when a series has left it", () => {
-    const window = new Window(1000, 1000, 1);
+    const window = new Window({ length: 1000, interval: 1000, limit: 1 });
     window.add(key("a"), 1, 0);
     window.advance(1000, 0, true);
     expect(window.add(key("b"), 1, 0)).toBe(false);
@@ -132,7 +132,7 @@ describe("a window that is full", () => {
 
 describe("the doubt about a window", () => {
   test("lasts as long as the tick that brought it is in the window", () => {
-    const window = new Window(3000, 1000, 10);
+    const window = new Window({ length: 3000, interval: 1000, limit: 10 });
     const doubts: unknown[] = [];
     const ticks: [number, boolean][] = [
       [0, true],
@@ -159,7 +159,7 @@ describe("the doubt about a window", () => {
   });
 
   test("may be without a number: a gap of which nobody knows what it held", () => {
-    const window = new Window(3000, 1000, 10);
+    const window = new Window({ length: 3000, interval: 1000, limit: 10 });
     window.advance(1000, 0, false);
     expect(window.doubt()).toEqual({ missing: 0, exact: false });
   });

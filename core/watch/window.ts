@@ -8,55 +8,126 @@ export interface Series {
   readonly labels: readonly string[];
   count: number;
   sum: number;
-  /** How many drops came with the tick `tick`. */
-  fresh: number;
+  /** Where values of a field are told apart: how many drops had each. */
+  readonly parts?: Map<string, number> | undefined;
+  /** What came with the tick `tick`. */
+  entry: Entry;
   tick: number;
 }
 
+/** What a series got in one slot. */
+interface Entry {
+  readonly series: Series;
+  n: number;
+  sum: number;
+  parts?: Map<string, number> | undefined;
+}
+
 interface Slot {
+  /** When its first tick was. */
   readonly at: number;
-  readonly added: readonly { readonly series: Series; readonly n: number; readonly sum: number }[];
-  readonly missing: number;
-  readonly exact: boolean;
+  readonly added: Entry[];
+  missing: number;
+  exact: boolean;
+}
+
+/** A window as it is kept: plain data. */
+export interface KeptWindow {
+  readonly slots: readonly {
+    readonly at: number;
+    readonly missing: number;
+    readonly exact: boolean;
+    readonly added: readonly {
+      readonly labels: readonly string[];
+      readonly n: number;
+      readonly sum: number;
+      readonly parts?: Readonly<Record<string, number>> | undefined;
+    }[];
+  }[];
+}
+
+/** A window moves on with each tick, but in no more steps than these: a day in steps of 24 s. */
+const maxSteps = 3600;
+/** How much of all series together a window holds, counted once a step. */
+const entriesPerSeries = 20;
+
+export interface WindowOptions {
+  /** In milliseconds. */
+  readonly length: number;
+  /** Between two ticks. */
+  readonly interval: number;
+  /** How many series it holds at a time. */
+  readonly limit: number;
+  /** Whether the values of a field are told apart. */
+  readonly distinct?: boolean;
 }
 
 /** One count over one length of time. */
 export class Window {
   readonly length: number;
+  readonly #distinct: boolean;
   readonly #limit: number;
+  readonly #maxEntries: number;
+  readonly #step: number;
   readonly #grace: number;
   #tick = 1;
   readonly #series = new Map<string, Series>();
   readonly #slots: Slot[] = [];
-  #open: { series: Series; n: number; sum: number }[] = [];
+  #open: Entry[] = [];
+  #entries = 0;
   #refused = 0;
   #since = Infinity;
 
-  /** `length` and `interval` (between ticks) in milliseconds; at most `limit` series at a time. */
-  constructor(length: number, interval: number, limit: number) {
+  constructor({ length, interval, limit, distinct = false }: WindowOptions) {
     this.length = length;
+    this.#distinct = distinct;
     this.#limit = limit;
+    this.#maxEntries = limit * entriesPerSeries;
+    this.#step = Math.ceil(length / maxSteps / interval) * interval;
     // Ticks come a little late: a window of ten ticks holds ten, never nine or eleven.
     this.#grace = interval / 2;
   }
 
-  /** Adds what a tick counted. False where there is no room for another series. */
-  add(key: Pick<SeriesKey, "text" | "labels">, n: number, sum: number): boolean {
+  /**
+   * Adds what a tick counted; `part` is the value that is told apart. False where there is no room for
+   * it.
+   */
+  add(key: Pick<SeriesKey, "text" | "labels">, n: number, sum: number, part?: string): boolean {
     let series = this.#series.get(key.text);
+    const isNew = series?.tick !== this.#tick;
+    if (isNew && this.#entries >= this.#maxEntries) return this.#refuse(n);
     if (series === undefined) {
-      if (this.#series.size >= this.#limit) {
-        this.#refused += n;
-        return false;
+      if (this.#series.size >= this.#limit) return this.#refuse(n);
+      const { text, labels } = key;
+      const parts = this.#distinct ? new Map<string, number>() : undefined;
+      series = { text, labels, count: 0, sum: 0, parts, entry: noEntry, tick: 0 };
+      this.#series.set(text, series);
+    }
+    if (isNew) {
+      series.tick = this.#tick;
+      series.entry = { series, n: 0, sum: 0, parts: this.#distinct ? new Map() : undefined };
+      this.#open.push(series.entry);
+      this.#entries++;
+    }
+    const { entry, parts } = series;
+    if (parts !== undefined && part !== undefined) {
+      if (!entry.parts!.has(part)) {
+        if (this.#entries >= this.#maxEntries) return this.#refuse(n);
+        this.#entries++;
       }
-      series = { text: key.text, labels: key.labels, count: 0, sum: 0, fresh: 0, tick: 0 };
-      this.#series.set(key.text, series);
+      entry.parts!.set(part, (entry.parts!.get(part) ?? 0) + n);
+      parts.set(part, (parts.get(part) ?? 0) + n);
     }
     series.count += n;
     series.sum += sum;
-    series.fresh = series.tick === this.#tick ? series.fresh + n : n;
-    series.tick = this.#tick;
-    this.#open.push({ series, n, sum });
+    entry.n += n;
+    entry.sum += sum;
     return true;
+  }
+
+  #refuse(n: number): false {
+    this.#refused += n;
+    return false;
   }
 
   /**
@@ -64,8 +135,9 @@ export class Window {
    * series that changed. `missing` drops belong in it and have no key.
    */
   advance(at: number, missing: number, exact: boolean): Set<Series> {
-    const changed = new Set<Series>(this.#open.map(({ series }) => series));
-    this.#slots.push({
+    const changed = new Set<Series>();
+    for (const { series } of this.#open) changed.add(series);
+    this.#close({
       at,
       added: this.#open,
       missing: missing + this.#refused,
@@ -74,15 +146,47 @@ export class Window {
     this.#open = [];
     this.#refused = 0;
     while (this.#slots.length > 0 && this.#slots[0]!.at <= at - this.length + this.#grace) {
-      for (const { series, n, sum } of this.#slots.shift()!.added) {
+      for (const { series, n, sum, parts } of this.#slots.shift()!.added) {
         series.count -= n;
         series.sum -= sum;
+        this.#entries -= 1 + (parts?.size ?? 0);
+        for (const [part, lost] of parts ?? []) {
+          const left = series.parts!.get(part)! - lost;
+          if (left === 0) series.parts!.delete(part);
+          else series.parts!.set(part, left);
+        }
         changed.add(series);
       }
     }
     for (const series of changed) if (series.count === 0) this.#series.delete(series.text);
     this.#tick++;
     return changed;
+  }
+
+  /** A slot of its own, or, in a long window, a part of the step that the last one began. */
+  #close(slot: Slot): void {
+    const last = this.#slots.at(-1);
+    if (last === undefined || slot.at - last.at >= this.#step - this.#grace) {
+      this.#slots.push(slot);
+      return;
+    }
+    const known = new Map(last.added.map((entry) => [entry.series, entry]));
+    for (const entry of slot.added) {
+      const into = known.get(entry.series);
+      if (into === undefined) {
+        last.added.push(entry);
+        continue;
+      }
+      into.n += entry.n;
+      into.sum += entry.sum;
+      this.#entries--;
+      for (const [part, n] of entry.parts ?? []) {
+        if (into.parts!.has(part)) this.#entries--;
+        into.parts!.set(part, (into.parts!.get(part) ?? 0) + n);
+      }
+    }
+    last.missing += slot.missing;
+    last.exact &&= slot.exact;
   }
 
   /** What came before was not counted: the window is not whole until its length has passed. */
@@ -102,7 +206,7 @@ export class Window {
 
   /** How many drops a series got with the tick that was ended last. */
   fresh(series: Series): number {
-    return series.tick === this.#tick - 1 ? series.fresh : 0;
+    return series.tick === this.#tick - 1 ? series.entry.n : 0;
   }
 
   /** The series of a key's text; undefined where it had no drops in the window. */
@@ -129,4 +233,41 @@ export class Window {
   get size(): number {
     return this.#series.size;
   }
+
+  /** How much it would be to keep. */
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** What it holds, as plain data. */
+  keep(): KeptWindow {
+    return {
+      slots: this.#slots.map(({ at, missing, exact, added }) => ({
+        at,
+        missing,
+        exact,
+        added: added.map(({ series, n, sum, parts }) => ({
+          labels: series.labels,
+          n,
+          sum,
+          ...(parts === undefined ? {} : { parts: Object.fromEntries(parts) }),
+        })),
+      })),
+    };
+  }
+
+  /** Takes up what an earlier run held; `textOf` makes a key's text of its labels. */
+  restore(kept: KeptWindow, textOf: (labels: readonly string[]) => string): void {
+    for (const { at, missing, exact, added } of kept.slots) {
+      for (const { labels, n, sum, parts } of added) {
+        const key = { text: textOf(labels), labels };
+        if (parts === undefined) this.add(key, n, sum);
+        else for (const [part, each] of Object.entries(parts)) this.add(key, each, 0, part);
+      }
+      this.advance(at, missing, exact);
+    }
+  }
 }
+
+/** Stands for the entry of a series before it has one. */
+const noEntry: Entry = { series: undefined as unknown as Series, n: 0, sum: 0 };

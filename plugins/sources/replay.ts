@@ -99,9 +99,9 @@ async function replayDrops(file: string, capture: Capture<Head1>, run: SourceRun
   let samples: Drop[] = [];
   let end: number | undefined;
   let unreadable = 0;
-  const tick = (at: number): void => {
+  const tick = (at: number): void | Promise<void> => {
     const { seen, reasons, maps } = counter.take();
-    run.onTick({
+    const taken: Tick = {
       at,
       seconds: run.interval / 1000,
       ...tally(seen, maps, 0),
@@ -109,9 +109,10 @@ async function replayDrops(file: string, capture: Capture<Head1>, run: SourceRun
       maps,
       samples,
       unreadable,
-    });
+    };
     unreadable = 0;
     samples = [];
+    return run.onTick(taken);
   };
   run.onAttached();
   const readLine = lineReader(head);
@@ -131,14 +132,14 @@ async function replayDrops(file: string, capture: Capture<Head1>, run: SourceRun
     if (read.at >= end + maxIdle) {
       throw badCapture(file, number, "the time jumps by over a day");
     }
-    for (; read.at >= end; end += run.interval) tick(end);
+    for (; read.at >= end; end += run.interval) await tick(end);
     derive(drop);
     counter.add(drop as Drop, read.n);
     if (sampled !== undefined && samples.length < sampling!.perTick && sampled(drop)) {
       samples.push({ ...drop });
     }
   }
-  if (end !== undefined) tick(end);
+  if (end !== undefined) await tick(end);
   complain.end();
 }
 
@@ -173,8 +174,16 @@ async function replayTicks(file: string, capture: Capture<Head2>, run: SourceRun
   /** The tick that is being joined. */
   let open: { readonly number: number; at: number; seconds: number } | undefined;
 
+  /** A line may end several. */
+  const ready: Tick[] = [];
+  const handOver = async (): Promise<void> => {
+    for (const tick of ready.splice(0)) {
+      const wait = run.onTick(tick);
+      if (wait !== undefined) await wait;
+    }
+  };
   const emit = (at: number, seconds: number, gap?: Tick["gap"]): void => {
-    run.onTick({
+    ready.push({
       at,
       seconds,
       ...counter.take(),
@@ -239,12 +248,14 @@ async function replayTicks(file: string, capture: Capture<Head2>, run: SourceRun
   for await (const line of lines) {
     number++;
     if (run.signal.aborted) break;
-    if (reader.line(line)) continue;
-    unreadable++;
-    complain.add(number);
+    if (!reader.line(line)) {
+      unreadable++;
+      complain.add(number);
+    } else if (ready.length > 0) await handOver();
   }
   flush();
   if (unreadable > 0) emit(until, 0);
+  await handOver();
   complain.end();
   if (!reader.ended && !run.signal.aborted) {
     run.log(

@@ -55,7 +55,7 @@ describe("the kernel's own counter", () => {
           }
           await sleep(500);
         });
-        const log = crossCheckLog(60_000, found.facts.world.names.reason);
+        const log = crossCheckLog(() => 60_000, found.facts.world.names.reason);
         for (const tick of found.ticks) log.add(tick);
         const [check] = log.of([reason], 0);
         expect(check).toMatchObject({ kernel: sent, counted: sent, agrees: true });
@@ -71,7 +71,7 @@ describe("the kernel's own counter", () => {
         await drops.tcpListenOverflow(namespaces, { count: 50 });
         await sleep(500);
       });
-      const log = crossCheckLog(60_000, found.facts.world.names.reason);
+      const log = crossCheckLog(() => 60_000, found.facts.world.names.reason);
       for (const tick of found.ticks) log.add(tick);
       const [check] = log.of(["TCP_LISTEN_OVERFLOW"], 0);
       expect(check!.kernel).toBeGreaterThanOrEqual(check!.counted);
@@ -88,7 +88,7 @@ describe("the kernel's own counter", () => {
         await drops.cpuBacklog(namespaces);
         await sleep(500);
       });
-      const log = crossCheckLog(60_000, found.facts.world.names.reason);
+      const log = crossCheckLog(() => 60_000, found.facts.world.names.reason);
       for (const tick of found.ticks) log.add(tick);
       const [check] = log.of(["CPU_BACKLOG"], 0);
       expect(check!.counted).toBeGreaterThan(0);

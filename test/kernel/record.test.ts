@@ -187,7 +187,7 @@ describe("a recording", () => {
     const file = await folder.write("drops.ndjson", "mine\n");
     const refused = startDropwatch(["record", file, ...withBpftrace]);
     expect(await refused.ended).toBe(2);
-    expect(refused.err.join("\n")).toContain("[FILE_EXISTS]");
+    expect(refused.err.join("\n")).toContain("[CAPTURE_EXISTS]");
     expect(await readFile(file, "utf8")).toBe("mine\n");
     const small = startDropwatch([
       "record",

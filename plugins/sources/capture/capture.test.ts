@@ -725,7 +725,7 @@ describe("the file", () => {
         return (thrown as DropwatchError).code;
       }
     };
-    expect(code(() => makeCaptureFile(path, false))).toBe("FILE_EXISTS");
+    expect(code(() => makeCaptureFile(path, false))).toBe("CAPTURE_EXISTS");
     expect(code(() => makeCaptureFile(folder.file("no/such/folder"), true))).toBe(
       "UNWRITABLE_FILE",
     );

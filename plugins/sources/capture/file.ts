@@ -1,7 +1,7 @@
 // The file of a capture that is being written: whole ticks at a time, so that what a kill leaves can be
 // read.
 import { closeSync, openSync, writeSync } from "node:fs";
-import { fileExists, unwritableFile } from "../../../core/error.ts";
+import { captureExists, unwritableFile } from "../../../core/error.ts";
 
 export interface CaptureFile {
   /** Adds lines; they have left the process when it returns. */
@@ -14,14 +14,14 @@ export interface CaptureFile {
 /**
  * Makes the file, for its owner's eyes only: it tells who talks to whom.
  *
- * @throws DropwatchError FILE_EXISTS unless `force`, UNWRITABLE_FILE.
+ * @throws DropwatchError CAPTURE_EXISTS unless `force`, UNWRITABLE_FILE.
  */
 export function makeCaptureFile(file: string, force: boolean): CaptureFile {
   const attempt = <T>(doing: () => T): T => {
     try {
       return doing();
     } catch (thrown) {
-      if ((thrown as { code?: string }).code === "EEXIST") throw fileExists(file);
+      if ((thrown as { code?: string }).code === "EEXIST") throw captureExists(file);
       throw unwritableFile(file, thrown);
     }
   };

@@ -1,0 +1,121 @@
+// From an alert that changed its state to the message that sinks get.
+import { fingerprint, plainSummary } from "./alert/alert.ts";
+import type { AlertData, AlertMessage } from "./alert/alert.ts";
+import type { DropwatchError } from "./error.ts";
+import type { CheckedRule } from "./rule/checked.ts";
+import type { RuleHost } from "./rule/host.ts";
+import type { AlertFacts, TextName } from "./rule/rule.ts";
+import { maxText, textNames } from "./rule/rule.ts";
+import type { AlertEvidence } from "./watch/evidence.ts";
+import type { Transition } from "./watch/watch.ts";
+
+type Annotations = Readonly<Record<string, string>>;
+
+export interface NotifyOptions {
+  readonly host: Pick<RuleHost, "text">;
+  readonly isDisabled: (rule: CheckedRule) => boolean;
+  /** A text of a rule couldn't be made. */
+  readonly onFailure: (rule: CheckedRule, error: DropwatchError, at: number) => void;
+  readonly evidence: (transition: Transition) => AlertEvidence | undefined;
+}
+
+export interface Notifier {
+  message(transition: Transition): Promise<AlertMessage>;
+  /** What was sent of an alert that fires. */
+  sent(rule: CheckedRule, labels: Transition["labels"]): AlertData | undefined;
+  /** Takes up what an earlier run has sent. */
+  restore(data: AlertData): void;
+  /** The end of an alert whose rule is gone. */
+  orphan(data: AlertData, at: number): AlertMessage;
+}
+
+/** All labels of an alert, as they are sent. */
+export function labelsOf(rule: CheckedRule, labels: Transition["labels"]): Record<string, string> {
+  return { alertname: rule.alert, severity: rule.severity, ...rule.labels, ...labels };
+}
+
+export function makeNotifier(options: NotifyOptions): Notifier {
+  /** By fingerprint. */
+  const fired = new Map<string, AlertData>();
+  return {
+    sent: (rule, labels) => fired.get(fingerprint(labelsOf(rule, labels))),
+    restore: (data) => void fired.set(data.fingerprint, data),
+    orphan(data, at) {
+      fired.delete(data.fingerprint);
+      const timestamp = new Date(at).toISOString();
+      return {
+        type: "alert.resolved",
+        timestamp,
+        data: { ...data, status: "resolved", endsAt: timestamp },
+      };
+    },
+    async message(transition) {
+      const { rule, change, value, peak, total, exact, lost } = transition;
+      const status = change === "firing" ? "firing" : "resolved";
+      const labels = labelsOf(rule, transition.labels);
+      const print = fingerprint(labels);
+      // As with Prometheus, an alert that ends says what it said when it fired: "refuses 0 packets/s"
+      // would tell nobody what is over.
+      const before = fired.get(print);
+      const annotations = before?.annotations ?? await annotate(transition, labels, options);
+      const at = new Date(transition.at).toISOString();
+      const data: AlertData = {
+        alert: rule.alert,
+        status,
+        severity: rule.severity,
+        labels,
+        annotations,
+        value,
+        peak,
+        total,
+        startsAt: new Date(transition.since).toISOString(),
+        endsAt: status === "resolved" ? at : null,
+        fingerprint: print,
+        exact,
+        lost,
+        evidence: before?.evidence ?? options.evidence(transition) ?? {},
+      };
+      if (status === "firing") fired.set(print, data);
+      else fired.delete(print);
+      return { type: `alert.${status}`, timestamp: at, data };
+    },
+  };
+}
+
+async function annotate(
+  transition: Transition,
+  labels: Readonly<Record<string, string>>,
+  options: NotifyOptions,
+): Promise<Annotations> {
+  const { rule, value, peak, total, exact, labels: own, at } = transition;
+  const facts: AlertFacts = { value, peak, total, exact, labels: { ...rule.labels, ...own } };
+  const annotations: { [name: string]: string } = {};
+  for (const name of textNames) {
+    const text = await textOf(name, rule, facts, at, options);
+    if (text !== undefined) annotations[name] = text;
+  }
+  annotations.summary ??= plainSummary(rule.alert, labels);
+  if (rule.runbook !== undefined) annotations.runbook = rule.runbook;
+  return annotations;
+}
+
+/** A text of a rule; where its function fails, the alert goes out with a plain one. */
+async function textOf(
+  name: TextName,
+  rule: CheckedRule,
+  facts: AlertFacts,
+  at: number,
+  { host, isDisabled, onFailure }: NotifyOptions,
+): Promise<string | undefined> {
+  const text = rule.texts[name];
+  if (text === undefined) return undefined;
+  if (typeof text === "string") return text.slice(0, maxText);
+  if (typeof text === "function") return text(facts).slice(0, maxText);
+  if (isDisabled(rule)) return undefined;
+  try {
+    return await host.text(rule, name, facts);
+  } catch (thrown) {
+    onFailure(rule, thrown as DropwatchError, at);
+    return undefined;
+  }
+}
