@@ -8,7 +8,7 @@ import { optionHelp, options, readOptions } from "./option.ts";
 import type { Given, OptionName } from "./option.ts";
 
 const names = Object.keys(options) as OptionName[];
-const switches: readonly OptionName[] = ["force", "json", "help", "version"];
+const switches: readonly OptionName[] = ["force", "json", "sweep", "help", "version"];
 const many: readonly OptionName[] = ["rules", "sink", "reason"];
 const withValue = names.filter((name) => !switches.includes(name));
 const single = withValue.filter((name) => !many.includes(name));

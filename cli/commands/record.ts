@@ -86,7 +86,7 @@ export const recordCommand: Command = {
     "dropwatch record drops.ndjson",
     "dropwatch record drops.ndjson --rules rules/ --duration 10m",
     "dropwatch record drops.ndjson --by reason,saddr,site --max-size 100M",
-    "dropwatch --rules rules/ --source replay:drops.ndjson",
+    "dropwatch replay drops.ndjson --rules rules/",
   ],
   async run(given, terminal) {
     const [file] = given.words;

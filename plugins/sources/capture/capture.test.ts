@@ -330,6 +330,34 @@ describe("what was recorded", () => {
   });
 });
 
+test("a tick waits until the one before has been dealt with", async () => {
+  const version1 = JSON.stringify({ ...head, version: 1, dropwatch: "capture" })
+    .replace(/,"interval".*"evidence":.*?\]/, `,"fields":["reason"]`) +
+    [1, 2, 3].map((n) => `\n[${begin + 1000 * n},1,"NO_SOCKET"]`).join("");
+  // The third one ends the first two, joined, and a gap.
+  const version2 = capture([second(1), second(2), second(9), second(10)]);
+  for (const [text, n, interval] of [[version1, 3, 1000], [version2, 3, 5000]] as const) {
+    const file = await folder.write("capture.ndjson", text);
+    let [busy, done] = [false, 0];
+    await replaySource({ file }).run({
+      plan: planOf({}),
+      interval,
+      maxKeys: 4096,
+      signal: new AbortController().signal,
+      async onTick() {
+        expect(busy).toBe(false);
+        busy = true;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        busy = false;
+        done++;
+      },
+      onAttached: () => {},
+      log: () => {},
+    });
+    expect([busy, done]).toEqual([false, n]);
+  }
+});
+
 describe("what wasn't counted", () => {
   const filter = { reason: "SOCKET_FILTER" };
 
