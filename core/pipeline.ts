@@ -278,7 +278,9 @@ async function watchWith(
   }
 
   /** Rules that wait for the first tick of their plan. */
-  let next: { readonly rules: readonly CheckedRule[]; readonly plan: Plan } | undefined;
+  let next:
+    | { readonly rules: readonly CheckedRule[]; readonly plan: Plan; readonly swapped: () => void }
+    | undefined;
   const swap = (rules: readonly CheckedRule[], plan: Plan): void => {
     current = makeWatched(withOwn(rules), plan, current);
     evidence.use(rules);
@@ -288,6 +290,7 @@ async function watchWith(
   const onTick = (tick: Tick): void | Promise<void> => {
     if (next !== undefined && tick.plan === next.plan) {
       swap(next.rules, next.plan);
+      next.swapped();
       next = undefined;
     }
     sums.ticks++;
@@ -317,7 +320,12 @@ async function watchWith(
 
   let reloading: Promise<void> = Promise.resolve();
   const told = new Set(options.rules.errors.map(showError));
+  const begun = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
   const reload = async (files: readonly string[]): Promise<void> => {
+    // A source that hasn't begun can't be given another plan.
+    await begun.promise;
+    if (options.signal.aborted) return;
     const again = await options.rules.reload(files);
     broken = again.errors.map(failedReload);
     for (const error of again.errors) {
@@ -330,31 +338,38 @@ async function watchWith(
     const same = before.length === again.rules.length &&
       before.every((rule, i) => rule === again.rules[i]);
     if (same) return;
+    const lanes = [...current.lanes.values()];
     try {
       const plan = planRules(again.rules, facts, style);
       if (samePlan(plan, current.plan)) swap(again.rules, current.plan);
       else await replan(again.rules, plan);
     } catch (thrown) {
       next = undefined;
+      if (options.signal.aborted) return;
       const error = thrown as DropwatchError;
       log(`the rules are as they were: ${showError(error)}`);
       broken.push(failedReload(error));
       return;
     }
     log(`reloaded: ${plural(again.rules.length, "rule")}`);
+    // What is under way with the rules before comes to its end first.
+    await Promise.all(lanes.map((lane) => lane.idle()));
+    await texts;
     await again.done();
   };
   const replan = async (rules: readonly CheckedRule[], plan: Plan): Promise<void> => {
     if (source.replan === undefined) throw noReplan(source.name);
-    next = { rules, plan };
+    const { promise, resolve: swapped } = Promise.withResolvers<void>();
+    next = { rules, plan, swapped };
     try {
       await source.replan(plan);
     } catch (thrown) {
       if (!isRefused(thrown) || style === "keys") throw thrown;
       log(tooComplex);
-      next = { rules, plan: planRules(rules, facts, "keys") };
+      next = { rules, plan: planRules(rules, facts, "keys"), swapped };
       await source.replan(next.plan);
     }
+    await Promise.race([promise, ended.promise]);
   };
   options.rules.onBlame((bundle, error) => {
     for (const rule of current.rules) {
@@ -364,15 +379,23 @@ async function watchWith(
   // One after the other: each begins with what the one before has left.
   options.onReload?.((files) => reloading = reloading.then(() => reload(files)));
 
-  await source.run({
-    plan: current.plan,
-    interval,
-    maxKeys: options.maxKeys,
-    signal: options.signal,
-    onTick,
-    onAttached: () => options.onAttached?.(),
-    log,
-  });
+  try {
+    await source.run({
+      plan: current.plan,
+      interval,
+      maxKeys: options.maxKeys,
+      signal: options.signal,
+      onTick,
+      onAttached() {
+        begun.resolve();
+        options.onAttached?.();
+      },
+      log,
+    });
+  } finally {
+    begun.resolve();
+    ended.resolve();
+  }
   await reloading;
   await Promise.all([...current.lanes.values()].map((lane) => lane.idle()));
   options.onEnd?.(watchesOf(current).flatMap((watch) => watch.active()));

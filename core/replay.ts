@@ -96,7 +96,8 @@ export async function replayRules(options: ReplayOptions): Promise<Replayed> {
     const known = open.get(JSON.stringify([rule.alert, labels]));
     if (known !== undefined) firings.push({ ...known, peak: state.peak, total: state.total });
   }
-  firings.sort((a, b) => a.startsAt - b.startsAt);
+  const name = ({ alert, labels }: Firing): string => JSON.stringify([alert, labels]);
+  firings.sort((a, b) => a.startsAt - b.startsAt || (name(a) < name(b) ? -1 : 1));
   const names = new Set(rules.rules.map(({ alert }) => alert));
   return {
     firings: firings.filter(({ alert }) => !alert.includes(mark)),

@@ -65,50 +65,54 @@ async function write(file: string, text: string): Promise<void> {
 }
 
 function ruleText(name: string, reason: string, means: string): string {
-  return `// Finds: ${means}
-// Matters: say what is lost, and to whom.
-// Misleads: say when it is nothing.
-import { drops, rule } from "dropwatch";
-
-export default rule({
-  alert: "${name}",
-  when: drops.where({ reason: "${reason}" }).by("owner").rate("10s").above(20, { recovery: 10 }),
-  for: "10s",
-  keepFiringFor: "1m",
-  severity: "warning",
-  summary: ({ value, labels }) =>
-    \`\${labels.owner || "nobody known"} loses \${value.toFixed(0)} packets/s (${reason})\`,
-  description: "Say what to look at, and what to do.",
-});
-`;
+  return [
+    `// Finds: ${means}`,
+    "// Matters: say what is lost, and to whom.",
+    "// Misleads: say when it is nothing.",
+    'import { drops, rule } from "dropwatch";',
+    "",
+    "export default rule({",
+    `  alert: "${name}",`,
+    `  when: drops.where({ reason: "${reason}" }).by("owner").rate("10s").above(20, { recovery: 10 }),`,
+    '  for: "10s",',
+    '  keepFiringFor: "1m",',
+    '  severity: "warning",',
+    "  summary: ({ value, labels }) =>",
+    `    \`\${labels.owner || "nobody known"} loses \${value.toFixed(0)} packets/s (${reason})\`,`,
+    '  description: "Say what to look at, and what to do.",',
+    "});",
+    "",
+  ].join("\n");
 }
 
 function testText(file: string, reason: string): string {
-  return `import { ruleTest } from "dropwatch/test";
-import rule from "./${file}.ts";
-
-const drop = { reason: "${reason}", owner: "unbound" } as const;
-
-ruleTest(rule, [
-  {
-    name: "fires when it goes on, and says for whom",
-    given: [{ from: 0, to: "1m", drop, rate: 50 }],
-    expect: [
-      { at: "4s", state: "inactive" },
-      { at: "5s", state: "pending", labels: { owner: "unbound" }, value: 25 },
-      { at: "15s", state: "firing", value: 50, summary: /^unbound loses 50 packets\\/s/ },
-    ],
-  },
-  {
-    name: "leaves a burst alone",
-    given: [{ at: "5s", drop, count: 300 }],
-    expect: [{ at: "5s", state: "pending" }, { at: "15s", state: "inactive" }],
-  },
-  {
-    name: "is resolved a minute after it went on for the last time",
-    given: [{ from: 0, to: "30s", drop, rate: 50 }],
-    expect: [{ at: "1m35s", state: "firing" }, { at: "1m38s", state: "inactive" }],
-  },
-]);
-`;
+  return [
+    'import { ruleTest } from "dropwatch/test";',
+    `import rule from "./${file}.ts";`,
+    "",
+    `const drop = { reason: "${reason}", owner: "unbound" } as const;`,
+    "",
+    "ruleTest(rule, [",
+    "  {",
+    '    name: "fires when it goes on, and says for whom",',
+    '    given: [{ from: 0, to: "1m", drop, rate: 50 }],',
+    "    expect: [",
+    '      { at: "4s", state: "inactive" },',
+    '      { at: "5s", state: "pending", labels: { owner: "unbound" }, value: 25 },',
+    '      { at: "15s", state: "firing", value: 50, summary: /^unbound loses 50 packets\\/s/ },',
+    "    ],",
+    "  },",
+    "  {",
+    '    name: "leaves a burst alone",',
+    '    given: [{ at: "5s", drop, count: 300 }],',
+    '    expect: [{ at: "5s", state: "pending" }, { at: "15s", state: "inactive" }],',
+    "  },",
+    "  {",
+    '    name: "is resolved a minute after it went on for the last time",',
+    '    given: [{ from: 0, to: "30s", drop, rate: 50 }],',
+    '    expect: [{ at: "1m35s", state: "firing" }, { at: "1m38s", state: "inactive" }],',
+    "  },",
+    "]);",
+    "",
+  ].join("\n");
 }

@@ -317,7 +317,7 @@ describe("a text", () => {
     expect(await hung).toMatchObject({
       code: "RULE_HUNG",
       place: { file: folder.file("a.ts") },
-      data: { seconds: 0.5 },
+      data: { seconds: 0.3 },
     });
     expect(await Promise.all(behind)).toEqual(["same file", "Other 12.5"]);
   });

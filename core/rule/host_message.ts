@@ -6,7 +6,7 @@ import { ruleKeys } from "./rule.ts";
 import type { AlertFacts, RuleData, TextName } from "./rule.ts";
 
 /** Code of a rule: which one, by the bundle that it was loaded from and its place in it. */
-interface CodeOf {
+export interface CodeOf {
   /** For people. */
   readonly file: string;
   readonly bundle: string;

@@ -12,8 +12,8 @@ import { shown } from "./bundle.ts";
 import { longestReply, readReply } from "./host_message.ts";
 import type { Question, Reply, Request } from "./host_message.ts";
 
-/** How long a rule may take to be loaded, and its code for one answer, in milliseconds. */
-const patience = { load: 1000, code: 500 };
+/** How long a rule may take to be loaded, for a text, and for its code at a tick, in milliseconds. */
+const patience = { load: 1000, text: 300, code: 500 };
 /** The first answer of a fresh process may take longer: the runtime itself has to start. */
 const startPatience = 10_000;
 export const nobody = 65534;
@@ -175,7 +175,8 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
     if (first === undefined || !ready || gone) return;
     const request: Request = { token: first.token, ...first.request };
     child.stdin!.write(`${JSON.stringify(request)}\n`);
-    const allowed = first.request.do === "load" ? patience.load : patience.code;
+    const doing = first.request.do;
+    const allowed = doing === "load" || doing === "text" ? patience[doing] : patience.code;
     timer = setTimeout(
       () => condemn((place, doing) => ruleHung(place, allowed / 1000, doing)),
       allowed,

@@ -254,7 +254,7 @@ async function reloadFiles(
       continue;
     }
     files.set(file, { ...known, inputs, broken: { bundle, errors: checked.errors } });
-    if (bundle !== "") await host.forget(file, bundle);
+    if (bundle !== "") await host.forget(bundle);
   }
   const { rules, errors } = collect(files);
   return {
@@ -263,7 +263,7 @@ async function reloadFiles(
     changed: rules.length !== before.length || rules.some((rule, i) => rule !== before[i]),
     async done() {
       for (const [file, { bundle }] of old) {
-        if (bundle !== "" && files.get(file)?.bundle !== bundle) await host.forget(file, bundle);
+        if (bundle !== "" && files.get(file)?.bundle !== bundle) await host.forget(bundle);
       }
     },
   };

@@ -168,16 +168,23 @@ export function readCases(cases: unknown): readonly RuleCase[] {
   return cases as readonly RuleCase[];
 }
 
+/** Every key that a case can have somewhere. */
+const knownKeys: readonly string[] = [
+  ...Object.keys(Case.entries),
+  ...Object.keys(Expectation.entries),
+  ...["from", "to", "at", "drop", "count", "rate", "lost", "other", "gap", "restart", "reload"],
+  ...["health", ...healthFields],
+  ...fieldNames,
+];
+
 function parse(schema: v.GenericSchema<unknown>, value: unknown, where: string): void {
   const result = v.safeParse(schema, value);
   if (result.success) return;
   const issue = result.issues[0];
   const path = v.getDotPath(issue) ?? "";
-  const known = Object.keys((schema as { entries?: object }).entries ?? {});
   if (issue.type === "strict_object" && issue.expected === "never") {
     const key = path.split(".").at(-1)!;
-    const names = path.includes(".") ? [...fieldNames, ...known] : known;
-    throw badRuleTest(where, key, "there is no such key", nearest(key, names));
+    throw badRuleTest(where, key, "there is no such key", nearest(key, knownKeys));
   }
   throw badRuleTest(
     `${where}${path === "" ? "" : `, ${path}`}`,
