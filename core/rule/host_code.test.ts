@@ -261,7 +261,7 @@ describe("a rule that doesn't end its code", () => {
     const other = await load("other.ts", good);
     const rule = await load("offender.ts", filtering(`for (;;);`));
     expect((await failure(filter(rule, "1"))).code).toBe("RULE_HUNG");
-    await host.forget(rule.file, rule.bundle);
+    await host.forget(rule.bundle);
     expect(await wait(other)).toBeLessThan(1000);
     for (let i = 0; i < 100 && processes().length > 1; i++) await pause(10);
     expect(processes()).toHaveLength(1);
