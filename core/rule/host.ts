@@ -115,11 +115,19 @@ export async function startRuleHost(
   const askCode = (request: Question & CodeOf): Promise<Reply> => {
     const known = paths.get(request.bundle);
     if (known !== undefined && !code.has(request.bundle)) {
-      code.add(request.bundle, { ...known, loaded: false });
+      const mine: KnownBundle = { ...known, loaded: false };
+      code.add(request.bundle, mine);
       return code.ask({ do: "load", bundle: request.bundle, ...known }).then((reply) => {
-        if (reply.say !== "rules") return reply;
-        code.add(request.bundle, { ...known, loaded: true });
+        if (reply.say !== "rules") {
+          void code.forget(request.bundle).catch(() => {});
+          return reply;
+        }
+        mine.loaded = true;
         return code.ask(request);
+      }, (error) => {
+        // It could be loaded before: it is tried again with the next question.
+        void code.forget(request.bundle).catch(() => {});
+        throw error;
       });
     }
     return code.ask(request);

@@ -16,6 +16,11 @@ let host: RuleHost;
 let log: string[];
 let blamed: string[];
 let own: string;
+/** Milliseconds that one may wait for the other, who is ended after half a second. */
+let patience: number;
+
+/** Less than a second; more on a machine that is so busy that processes start slowly. */
+const patienceOf = (started: number): number => Math.max(1000, 500 + 10 * started);
 
 /** The processes of rules that there are now. */
 function processes(): string[] {
@@ -34,6 +39,7 @@ beforeEach(async () => {
   folder = await makeFolder();
   log = [];
   blamed = [];
+  const from = performance.now();
   host = await startRuleHost(
     (message) => void log.push(message),
     (bundle, error) => void blamed.push(`${bundle} ${error.code}`),
@@ -45,6 +51,9 @@ beforeEach(async () => {
     const words = readFileSync(`/proc/${host.pid}/cmdline`, "utf8").split("\0");
     own = dirname(words.find((word) => word.endsWith("/host.mjs")) ?? "");
   }
+  // A question that no rule answers: the process has started.
+  await failure(host.text({ file: "", bundle: "", index: 0 }, "summary", {} as never));
+  patience = patienceOf(performance.now() - from);
 });
 
 afterEach(async () => {
@@ -204,7 +213,7 @@ describe("a rule that doesn't end its code", () => {
     tick: (body) => [code(`tick: () => { ${body}; },`), run],
   };
   const loops = "for (;;);";
-  const allocates = "const all = []; for (;;) all.push(new Uint8Array(1 << 20).fill(1))";
+  const allocates = "const all = []; for (;;) all.push(new Uint8Array(1 << 22).fill(1))";
   const prints = `for (;;) console.log("x".repeat(10_000))`;
   const microtasks = "(function again() { Promise.resolve().then(again); })()";
   const cases: readonly (readonly [what: string, place: string, body: string, error: string])[] = [
@@ -232,16 +241,23 @@ describe("a rule that doesn't end its code", () => {
       const [source, ask] = places[place]!(body);
       const other = await load("other.ts", good);
       const rule = await load("offender.ts", source);
-      expect(await wait(other)).toBeLessThan(1000);
-      for (const round of [1, 2]) {
-        const asked = failure(ask(rule));
-        const waited = await wait(other);
-        // From the second time on it has a process of its own.
-        expect([round, waited < (round === 1 ? 1000 : 400)]).toEqual([round, true]);
+      await wait(other);
+      const codes: string[] = [];
+      // On a busy machine half a second may be over before much memory is taken, or much printed.
+      for (let round = 1; round <= 2 || (!codes.includes(error) && round <= 8); round++) {
+        let told = false;
+        const asked = failure(ask(rule)).finally(() => told = true);
+        expect(await wait(other)).toBeLessThan(patience);
+        // From the second time on it has a process of its own, and nobody waits until it is ended.
+        if (round > 1 && error === "RULE_HUNG") expect(told).toBe(false);
         const { code, place } = await asked;
-        expect([code, place]).toEqual([error, { file: rule.file }]);
+        expect(place).toEqual({ file: rule.file });
+        codes.push(code);
       }
-      expect(processes().length).toBeLessThanOrEqual(2);
+      expect(codes).toContain(error);
+      expect(codes.filter((code) => ![error, "RULE_HUNG"].includes(code))).toEqual([]);
+      // One for texts, one for the other's code, one for its own.
+      expect(processes().length).toBeLessThanOrEqual(3);
       expect(blamed).toEqual([]);
     },
     20_000,
@@ -262,9 +278,9 @@ describe("a rule that doesn't end its code", () => {
     const rule = await load("offender.ts", filtering(`for (;;);`));
     expect((await failure(filter(rule, "1"))).code).toBe("RULE_HUNG");
     await host.forget(rule.bundle);
-    expect(await wait(other)).toBeLessThan(1000);
-    for (let i = 0; i < 100 && processes().length > 1; i++) await pause(10);
-    expect(processes()).toHaveLength(1);
+    expect(await wait(other)).toBeLessThan(patience);
+    for (let i = 0; i < 100 && processes().length > 2; i++) await pause(10);
+    expect(processes()).toHaveLength(2);
   }, 20_000);
 });
 
@@ -313,10 +329,29 @@ describe("a rule that leaves a timer behind which never ends", () => {
       for (let round = 0; round < 20 && blamed.length === 0; round++) {
         await run(rule).catch(() => {});
         await pause(50);
-        expect(await wait(other)).toBeLessThan(1000);
+        expect(await wait(other)).toBeLessThan(patience);
       }
       expect(blamed).toEqual([`${rule.bundle} RULE_CRASHED`]);
     },
     30_000,
   );
 });
+
+test(
+  "a rule that is to be loaded while another one hangs has one process, and is asked there",
+  async () => {
+    const slow = "await new Promise((resolve) => setTimeout(resolve, 60));\n";
+    const other = await load("other.ts", good);
+    const rule = await load("slow.ts", slow + good);
+    const offender = await load(
+      "offender.ts",
+      code(`tick: () => { setTimeout(() => { for (;;); }, 30); },`),
+    );
+    await wait(other);
+    expect(await run(offender)).toHaveLength(1);
+    const answers = await Promise.all([run(rule), run(other)]);
+    expect(answers).toEqual([ran, ran] as never);
+    expect(await run(rule)).toEqual(ran as never);
+  },
+  20_000,
+);

@@ -141,7 +141,10 @@ export interface Query<Label extends FieldName = never> {
   rate(window: Duration): Value<Label>;
   /** The sum of a field over the drops of the last `window`: `sum("len", "1m")` is in bytes. */
   sum(field: SummableField, window: Duration): Value<Label>;
-  /** How many different values of a field the drops of the last `window` had. */
+  /**
+   * How many different values of a field the drops of the last `window` had; a packet that doesn't tell
+   * the field has none.
+   */
   distinct(field: Exclude<FieldName, Label>, window: Duration): Value<Label>;
   /**
    * True when there was no drop for as long as `window`. With `by`, for each combination that had drops

@@ -100,7 +100,7 @@ export interface CodeRuleOptions<
   readonly state?: StateOptions<State>;
   /** Called for each sample of a tick. */
   readonly each?: (sample: Sample<F>, context: RuleContext<State, Label>) => Done;
-  /** How often `tick` is called; at each tick where it is left out. */
+  /** How often `tick` is called, at multiples of it; at each tick where it is left out. */
   readonly every?: Duration;
   /** Called for each combination of labels that has a state. */
   readonly tick?: (context: RuleContext<State, Label>) => Done;
