@@ -13,7 +13,7 @@ import type { Series } from "./window.ts";
 export class WindowUse implements Consumer {
   readonly window: Window;
   readonly #part: number;
-  changed: ReadonlySet<Series> = new Set();
+  changed: readonly Series[] = [];
 
   /** `part`: where the value that is told apart stands. */
   constructor(window: Window, part: number) {

@@ -13,6 +13,8 @@ export interface Series {
   /** What came with the tick `tick`. */
   entry: Entry;
   tick: number;
+  /** The last tick at which something of it left the window. */
+  left: number;
 }
 
 /** What a series got in one slot. */
@@ -103,7 +105,7 @@ export class Window {
       if (this.#series.size >= this.#limit) return this.#refuse(n);
       const { text, labels } = key;
       const parts = this.#distinct ? new Map<string, number>() : undefined;
-      series = { text, labels, count: 0, sum: 0, parts, entry: noEntry, tick: 0 };
+      series = { text, labels, count: 0, sum: 0, parts, entry: noEntry, tick: 0, left: 0 };
       this.#series.set(text, series);
     }
     if (isNew) {
@@ -133,9 +135,9 @@ export class Window {
    * Ends the tick at `at` (milliseconds) and lets go of what is older than the window. Returns the
    * series that changed. `missing` drops belong in it and have no key.
    */
-  advance(at: number, missing: number, exact: boolean): Set<Series> {
-    const changed = new Set<Series>();
-    for (const { series } of this.#open) changed.add(series);
+  advance(at: number, missing: number, exact: boolean): readonly Series[] {
+    const changed: Series[] = [];
+    for (const { series } of this.#open) changed.push(series);
     this.#close({
       at,
       added: this.#open,
@@ -144,22 +146,32 @@ export class Window {
     });
     this.#open = [];
     this.#refused = 0;
-    while (this.#slots.length > 0 && this.#slots[0]!.at <= at - this.length + this.#grace) {
-      for (const { series, n, sum, parts } of this.#slots.shift()!.added) {
-        series.count -= n;
-        series.sum -= sum;
-        this.#entries -= 1 + (parts?.size ?? 0);
-        for (const [part, lost] of parts ?? []) {
-          const left = series.parts!.get(part)! - lost;
-          if (left === 0) series.parts!.delete(part);
-          else series.parts!.set(part, left);
-        }
-        changed.add(series);
+    const oldest = at - this.length + this.#grace;
+    while (this.#slots.length > 0 && this.#slots[0]!.at <= oldest) {
+      for (const entry of this.#slots.shift()!.added) {
+        const { series } = entry;
+        series.count -= entry.n;
+        series.sum -= entry.sum;
+        this.#entries--;
+        if (entry.parts !== undefined) this.#letGo(series.parts!, entry.parts);
+        // What came with this tick is counted already: nothing more comes.
+        if (series.count === 0) this.#series.delete(series.text);
+        if (series.tick === this.#tick || series.left === this.#tick) continue;
+        series.left = this.#tick;
+        changed.push(series);
       }
     }
-    for (const series of changed) if (series.count === 0) this.#series.delete(series.text);
     this.#tick++;
     return changed;
+  }
+
+  #letGo(parts: Map<string, number>, gone: ReadonlyMap<string, number>): void {
+    this.#entries -= gone.size;
+    for (const [part, n] of gone) {
+      const left = parts.get(part)! - n;
+      if (left === 0) parts.delete(part);
+      else parts.set(part, left);
+    }
   }
 
   /** A slot of its own, or, in a long window, a part of the step that the last one began. */
@@ -179,7 +191,8 @@ export class Window {
       into.n += entry.n;
       into.sum += entry.sum;
       this.#entries--;
-      for (const [part, n] of entry.parts ?? []) {
+      if (entry.parts === undefined) continue;
+      for (const [part, n] of entry.parts) {
         if (into.parts!.has(part)) this.#entries--;
         into.parts!.set(part, (into.parts!.get(part) ?? 0) + n);
       }
