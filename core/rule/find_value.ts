@@ -4,10 +4,17 @@ import type { CheckContext } from "./check_context.ts";
 
 /** A rule is rarely longer: a value that stands farther from its call is another rule's. */
 const longestRule = 40;
+/** A longer one isn't looked for: it stands on no line as it is, and makes no regular expression. */
+const longestValue = 1000;
 
 /** A value as text: what a rule wrote may have no other. */
 export function written(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  if (typeof value === "string") return value;
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch {
+    return ""; // It is nested too deeply.
+  }
 }
 
 /**
@@ -36,7 +43,7 @@ export function findValue(
   let from = { line: place.line - 1, column: Math.max(0, (place.column ?? 1) - 1) };
   if (key !== undefined) from = find(key, from) ?? from;
   const text = written(value);
-  const found = text === "" ? undefined : find(text, from);
+  const found = text === "" || text.length > longestValue ? undefined : find(text, from);
   return found === undefined
     ? place
     : { file: place.file, line: found.line + 1, column: found.column + 1 };
