@@ -16,12 +16,10 @@ const within = 30 * 60_000;
 
 export default rule({
   alert: "ServiceFlaps",
-  on: drops.where({
-    reason: "NO_SOCKET",
-    l4: "TCP",
-    tcpFlags: ["SYN", "SYN|ECE|CWR"],
-    dport: { lt: 32768 },
-  }).by("dport"),
+  // By the sender too, though nobody asks for it: so the kernel counts once for PortScan and for this.
+  on: drops.where({ reason: "NO_SOCKET", l4: "TCP", tcpFlags: ["SYN", "SYN|ECE|CWR"] })
+    .filter(["dport"], ({ dport }) => Number(dport) < 32768)
+    .by("saddr", "dport"),
   by: ["dport"],
   state: {
     version: 1,
