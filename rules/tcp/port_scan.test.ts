@@ -40,6 +40,6 @@ ruleTest(rule, [
     name: "is resolved ten minutes after the scan",
     given: scan(104),
     // Ten ports are left in the window at 1m47s.
-    expect: [{ at: "11m46s", state: "firing" }, { at: "11m47s", state: "inactive" }],
+    expect: [{ at: "11m45s", state: "firing" }, { at: "11m46s", state: "inactive" }],
   },
 ]);

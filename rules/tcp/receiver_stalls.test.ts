@@ -35,6 +35,6 @@ ruleTest(rule, [
   {
     name: "is resolved two minutes after thirty were left in the window",
     given: [{ from: 0, to: "2m", drop, rate: 5 }],
-    expect: [{ at: "4m53s", state: "firing" }, { at: "4m54s", state: "inactive" }],
+    expect: [{ at: "4m52s", state: "firing" }, { at: "4m53s", state: "inactive" }],
   },
 ]);

@@ -36,6 +36,6 @@ ruleTest(rule, [
   {
     name: "is resolved two minutes after ten were left in the window",
     given: [{ from: 0, to: "2m", drop, rate: 2 }],
-    expect: [{ at: "4m54s", state: "firing" }, { at: "4m55s", state: "inactive" }],
+    expect: [{ at: "4m53s", state: "firing" }, { at: "4m54s", state: "inactive" }],
   },
 ]);
