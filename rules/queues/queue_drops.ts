@@ -1,6 +1,6 @@
 // Finds: a device whose queueing discipline throws packets away: the queue is full.
 // Matters: more is sent than the link or the shaper takes; everybody on it waits, and UDP is lost.
-// Misleads: one bulk upload fills any queue from time to time. What CoDel, RED and CAKE drop to slow
+// Misleads: one bulk upload fills any queue for some seconds. What CoDel, RED and CAKE drop to slow
 //   senders down has reasons of its own and isn't counted. A device without carrier drops all, too.
 // The reasons are tested by their names, since kernels before 6.14 have only QDISC_DROP.
 import { drops, rule } from "dropwatch";
@@ -10,7 +10,7 @@ export default rule({
   when: drops.where({ class: "fault" })
     .filter(["reason"], ({ reason }) => /^(QDISC|FQ)_|^qdisc\//.test(reason))
     .by("dev", "reason").rate("30s").above(100, { recovery: 20 }),
-  for: "30s",
+  for: "1m",
   keepFiringFor: "2m",
   severity: "warning",
   summary: ({ value, labels }) =>
