@@ -290,7 +290,7 @@ describe("the shipped rules", () => {
   test("wake nobody in an hour of a server that is well", async () => {
     // The scan that is in it is what this rule is for.
     expect(await fired(normalHour())).toEqual(["PortScan info"]);
-  });
+  }, 60_000);
 
   test("load on Linux 6.1, but for those that say they need a newer one", async () => {
     const rules = await loaded(await capture([], reasonsOf61));

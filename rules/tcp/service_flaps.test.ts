@@ -36,7 +36,19 @@ ruleTest(rule, [
   },
   {
     name: "leaves strangers alone who try a port, and the ports of clients",
-    given: [...closed([1, 3, 5, 7, 9, 11], 3), ...closed([1, 3, 5, 7, 9, 11], 50, 40000)],
+    given: [
+      ...closed([1, 3, 5, 7, 9, 11], 3),
+      // One every two seconds for a minute, again and again.
+      ...[1, 3, 5, 7, 9].map((minute) => (
+        {
+          from: `${minute}m`,
+          to: `${minute + 1}m`,
+          drop: { ...drop, dport: 23 },
+          rate: 0.5,
+        } as const
+      )),
+      ...closed([1, 3, 5, 7, 9, 11], 50, 40000),
+    ],
     expect: [{ at: "8m", state: "inactive" }, { at: "12m", state: "inactive" }],
   },
   {

@@ -6,8 +6,10 @@
 // A rule of code: how often something began is no number of drops.
 import { drops, rule } from "dropwatch";
 
-/** Refused connections that make a burst; strangers who try a port are fewer. */
+/** So many refused connections, in its first so many milliseconds, make a burst; strangers who try a
+ * port are fewer. */
 const enough = 20;
+const soon = 10_000;
 /** After so long without any, the next one begins another burst; in milliseconds. */
 const pause = 15_000;
 /** So many bursts in so long. */
@@ -23,18 +25,20 @@ export default rule({
   by: ["dport"],
   state: {
     version: 1,
-    init: (): { last: number; refused: number; bursts: number[] } => ({
+    init: (): { since: number; last: number; refused: number; bursts: number[] } => ({
+      since: 0,
       last: 0,
       refused: 0,
       bursts: [],
     }),
   },
   each: ({ count }, { state, now, fire }) => {
-    if (now - state.last > pause) state.refused = 0;
+    if (now - state.last > pause) [state.since, state.refused] = [now, 0];
     const before = state.refused;
     state.refused += count;
     state.last = now;
-    if (before < enough && state.refused >= enough) state.bursts.push(now);
+    const isBurst = before < enough && state.refused >= enough && now - state.since < soon;
+    if (isBurst) state.bursts.push(now);
     if (state.bursts.length >= often) fire(state.bursts.length);
   },
   every: "10s",
@@ -45,7 +49,7 @@ export default rule({
     if (now - state.last > pause) {
       state.refused = 0;
       // Like a new one again, so that it is forgotten.
-      if (state.bursts.length === 0) state.last = 0;
+      if (state.bursts.length === 0) [state.since, state.last] = [0, 0];
     }
   },
   severity: "warning",
