@@ -140,7 +140,16 @@ class CaseRun {
           happened.push({ ...one.health, n: "at" in one ? one.count ?? 1 : 1 });
         }
       } else if ("rate" in one) {
-        if (lasts(one.from, one.to)) this.#drop(one.drop, one.rate * this.#interval / 1000, isGap);
+        // What a rate leaves over comes with a later tick.
+        const until = (time: number): number =>
+          Math.floor((one.rate * (time - timeOf(one.from))) / 1000 + 1e-9);
+        if (lasts(one.from, one.to)) {
+          this.#drop(
+            one.drop,
+            until(at) - until(Math.max(at - this.#interval, timeOf(one.from))),
+            isGap,
+          );
+        }
       } else if ("count" in one) {
         if (due(one.at)) this.#drop(one.drop, one.count, isGap);
       } else if ("lost" in one || "other" in one) {
@@ -167,10 +176,8 @@ class CaseRun {
   #drop(given: DropGiven, count: number, isGap: boolean): void {
     if (isGap) return;
     const drop = dropOf(given);
-    // What a rate has left over comes with the next tick.
-    const n = Math.round(count);
-    if (this.#way === "counted" || n > mostSingly) this.#counter.add(drop, n);
-    else for (let i = 0; i < n; i++) this.#counter.add(drop, 1);
+    if (this.#way === "counted" || count > mostSingly) this.#counter.add(drop, count);
+    else for (let i = 0; i < count; i++) this.#counter.add(drop, 1);
   }
 
   async #judge(tick: Tick, happened: readonly Happened[]): Promise<void> {

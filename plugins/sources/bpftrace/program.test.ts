@@ -220,13 +220,30 @@ describe("a program", () => {
       { kernel, interval: 1000, addresses },
     );
     expect([...scalars]).toEqual([["r3", 3]]);
-    const many = Array.from({ length: 20 }, (_, i) => ({
+    const many = Array.from({ length: 15 }, (_, i) => ({
       predicate: [{ field: "reason" as const, ranges: [[2 * i, 2 * i]] as const }],
       by: fieldNames.slice(i, i + 1),
     }));
     const program = writeProgram(makePlan(many), { kernel, interval: 1000, addresses });
     expect(program.scalars.size).toBe(8);
     for (const [name, reason] of program.scalars) expect(name).toBe(`r${reason}`);
+  });
+
+  test("gives variables up where its maps by key leave too few of the kernel's 64", () => {
+    const fields = ["dev", "cpu", "dport", "sport", "saddr", "daddr", "len", "mark"] as const;
+    const reasons = ["NO_SOCKET", "SOCKET_FILTER", "NETFILTER_DROP", "SOCKET_RCVBUFF"] as const;
+    const counts = fields.flatMap((field, i) =>
+      fields.slice(i + 1, i + 5).map((other): Count => ({
+        predicate: where({ reason: reasons[i % 4]! }),
+        by: [field, other],
+      }))
+    );
+    const plan = makePlan(counts);
+    const { scalars, text } = writeProgram(plan, { kernel, interval: 1000, addresses });
+    expect([plan.maps.length, scalars.size]).toEqual([22, 4]);
+    const probe = probesOf(text).find(({ at }) => at.startsWith("tracepoint:skb"))!;
+    const maps = new Set(probe.lines.flatMap((line) => line.match(/@[a-z]+\w*/g) ?? []));
+    expect(maps.size).toBeLessThanOrEqual(64);
   });
 
   test("ticks on multiples of the interval, and looks often enough to be on time", () => {
