@@ -595,6 +595,12 @@ function ticker(
     `printf("end %lld\\n", @tick);`,
     "clear(@busy);",
   ];
+  const arm = [
+    "@until = @next;",
+    "@e = $flags + 2;",
+    // Held up in between: some packets beyond the boundary weren't told of it.
+    ...ifElse("nsecs >= @until", ["@e = $flags;"], []),
+  ];
   const soon = `$now + ${armedLooks * look * 1_000_000} >= @next && @busy[0] == 0`;
   return [
     `interval:ms:${look}`,
@@ -612,7 +618,7 @@ function ticker(
           ifElse(
             "$now >= @next",
             ifElse("@busy[0] == 0", turn(0), close),
-            ifElse(soon, ["@e = $flags + 2;"], close),
+            ifElse(soon, arm, close),
           ),
         ),
       ),
