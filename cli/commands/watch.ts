@@ -61,6 +61,7 @@ export const watchCommand: Command = {
         store,
         overrides: setting.overrides,
         onReload(reload) {
+          changes?.stop();
           changes = watchRules(setting.rules, rules, reload, terminal.log);
           terminal.onHangup(() => changes!.look());
         },

@@ -175,7 +175,8 @@ export function makeHostGroups({ launch, log, blame }: HostGroupOptions): HostGr
         groups = groups.filter((each) => each !== group) as [Group, ...Group[]];
         group.process?.retire();
       } else if (group.process !== undefined) {
-        await askGroup({ do: "forget", file: known.file, bundle }, group);
+        // Where its process ends instead, it is forgotten all the same.
+        await askGroup({ do: "forget", file: known.file, bundle }, group).catch(() => {});
       }
     },
     prepare: () => start(groups[0], []),

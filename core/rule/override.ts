@@ -1,6 +1,7 @@
 // What the config says of a rule without touching its file: how bad it is, from what value on, and
 // whether anybody is told.
 import * as v from "valibot";
+import { milliseconds } from "./duration.ts";
 import type { UncheckedRule } from "./host_message.ts";
 import type { Mode, Severity } from "./rule.ts";
 
@@ -20,7 +21,16 @@ export interface Override {
 /** By the name of the alert. */
 export type Overrides = Readonly<Record<string, Override>>;
 
-const optionalText = v.optional(v.string("a duration"));
+const isDuration = (text: string): boolean => {
+  try {
+    return milliseconds(text) > 0;
+  } catch {
+    return false;
+  }
+};
+
+const duration = `a duration like "30s"`;
+const optionalText = v.optional(v.pipe(v.string(duration), v.check(isDuration, duration)));
 const optionalNumber = v.optional(v.number("a number"));
 
 export const OverridesSchema: v.GenericSchema<unknown, Overrides> = v.record(

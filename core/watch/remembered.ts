@@ -117,6 +117,8 @@ export interface CodeMemory {
   readonly all: Map<string, KeyMemory>;
   /** Those that changed and weren't kept yet. */
   readonly unsaved: Set<string>;
+  /** When `tick` is called next. */
+  nextTick?: number;
 }
 
 /** What it keeps for one combination of labels. */
@@ -137,6 +139,7 @@ interface Collected {
 export class CodeSamples implements Consumer {
   readonly #limit: number;
   readonly #order: readonly number[];
+  readonly #kept: CodeMemory;
   readonly memory: Map<string, KeyMemory>;
   readonly #unsaved: Set<string>;
   #open = new Map<string, Collected>();
@@ -145,14 +148,14 @@ export class CodeSamples implements Consumer {
   /** Drops that each combination had with the tick that was ended last. */
   readonly fresh: Map<string, number> = new Map();
   #missing = 0;
-  #nextTick = 0;
 
   /** `order`: where the labels of the rule stand among those of a sample. */
-  constructor(limit: number, order: readonly number[], { all, unsaved }: CodeMemory) {
+  constructor(limit: number, order: readonly number[], kept: CodeMemory) {
     this.#limit = limit;
     this.#order = order;
-    this.memory = all;
-    this.#unsaved = unsaved;
+    this.#kept = kept;
+    this.memory = kept.all;
+    this.#unsaved = kept.unsaved;
   }
 
   add({ text, labels }: Labels, n: number): boolean {
@@ -177,8 +180,8 @@ export class CodeSamples implements Consumer {
     each: boolean,
     tick: boolean,
   ): { keys: CodeKey[]; tick: boolean } {
-    const due = tick && at >= this.#nextTick;
-    if (due) this.#nextTick = at - (at % every) + every;
+    const due = tick && at >= (this.#kept.nextTick ?? 0);
+    if (due) this.#kept.nextTick = at - (at % every) + every;
     const texts = new Set<string>(each ? this.#ready.keys() : []);
     // Where there is no `each`, drops are what begins a combination for `tick`.
     if (due) { for (const text of [...this.memory.keys(), ...this.#ready.keys()]) texts.add(text); }

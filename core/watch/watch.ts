@@ -162,6 +162,8 @@ interface RuleWatch extends RememberedRule {
   readonly indexed: boolean;
   /** Whether it is about dropwatch itself: that goes on while no drops are counted. */
   readonly health: boolean;
+  /** Whether it was ever judged: what it may find then need not change with a tick. */
+  judged: boolean;
 }
 
 /** Rules that compare the same number of a window with their thresholds. */
@@ -286,6 +288,7 @@ export function makeWatch(options: WatchOptions): Watch {
       order: labelOrder(rule.by),
       indexed: indexedLeaf(rule) !== undefined,
       health: "health" in streamsOf(rule.condition)[0].stream,
+      judged: false,
       alerts: known?.alerts ?? new Map(),
       total: known?.total ?? 0,
     };
@@ -318,7 +321,8 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const [each, texts] of candidates) {
       texts.clear();
       for (const text of each.alerts.keys()) texts.add(text);
-      if (!each.indexed) each.judge.gather(texts);
+      if (!each.judged) each.judge.gatherAll(texts);
+      else if (!each.indexed) each.judge.gather(texts);
     }
     for (const { use, sum, bounds } of thresholds) {
       const least = bounds[0]!.bound;
@@ -390,6 +394,7 @@ export function makeWatch(options: WatchOptions): Watch {
       // While nobody counts there is nothing to be judged: no data is not zero.
       if (failed.has(each.rule) || (tick.gap !== undefined && !each.health)) continue;
       evaluate(each, tick, transitions);
+      each.judged = true;
     }
     return transitions;
   };
