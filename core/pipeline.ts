@@ -220,9 +220,10 @@ async function watchWith(
         }
         if (untold.length > 0) await notify(untold, at);
         if (ends.length === 0) return;
-        keeper?.keep(at, own.map(({ labels, state }) =>
-          transitionOf(rule, "firing", labels, state, at)
-        ));
+        keeper?.keep(
+          at,
+          own.map(({ labels, state }) => transitionOf(rule, "firing", labels, state, at)),
+        );
         for (const end of ends) queues.forEach((queue) => queue.push(end));
       });
     }
