@@ -7,6 +7,11 @@ export interface Terminal {
   out(text: string): void;
   /** Standard error: everything that people should know. */
   log(text: string): void;
+  /**
+   * How far a command is, on standard error: one line that is written over. Undefined where standard
+   * error is no terminal.
+   */
+  readonly status?: ((text: string) => void) | undefined;
   /** Whether standard output is a terminal that may be coloured. */
   readonly colour: boolean;
   readonly isTerminal: boolean;

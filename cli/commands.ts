@@ -5,6 +5,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { newCommand } from "./commands/new.ts";
 import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
+import { recordCommand } from "./commands/record.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { stacksCommand } from "./commands/stacks.ts";
 import { tailCommand } from "./commands/tail.ts";
@@ -15,6 +16,7 @@ export const commands: readonly Command[] = [
   watchCommand,
   tailCommand,
   stacksCommand,
+  recordCommand,
   reasonsCommand,
   reasonCommand,
   checkCommand,

@@ -19,7 +19,17 @@ import { makeFolder } from "../test/folder.ts";
 import type { Folder } from "../test/folder.ts";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
-const commands = ["watch", "tail", "stacks", "reasons", "reason", "check", "explain", "doctor"];
+const commands = [
+  "watch",
+  "tail",
+  "stacks",
+  "record",
+  "reasons",
+  "reason",
+  "check",
+  "explain",
+  "doctor",
+];
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -41,6 +51,7 @@ beforeAll(async () => {
     "empty/notes.txt": "",
     "drops.ndjson": capture,
     "no.ndjson": "this is no capture\n",
+    "ticks.ndjson": ticks,
     "live/dropwatch.config.ts": liveConfig,
     "live/rules/refused.ts": rule.replace('"1s").above', '"100ms").above').replace(
       '"1s",',
@@ -90,6 +101,16 @@ const capture = [
       : [one];
   }).flat(),
 ].map((line) => JSON.stringify(line)).join("\n");
+
+/** One of version 2 with ticks of a second. */
+const ticks = JSON.stringify({
+  dropwatch: "capture",
+  version: 2,
+  kernel: "6.18.44",
+  reasons: { 5: "SOCKET_FILTER" },
+  interval: 1000,
+  fields: ["reason", "comm"],
+});
 
 /** A source that drops 10 packets a tick for as long as it may. */
 const liveConfig = `
@@ -253,6 +274,15 @@ describe("what is used wrongly has exit code 2, and says what", () => {
     ["check", "[MISSING_ARGUMENT]"],
     ["explain", "[MISSING_ARGUMENT]"],
     ["reason", "[MISSING_ARGUMENT]"],
+    ["record", "it needs a file to record into [MISSING_ARGUMENT]"],
+    ["record a b", "[UNEXPECTED_ARGUMENT]"],
+    ["record drops.ndjson", "drops.ndjson: Cannot write it: there is such a file already; --force"],
+    ["record new --source replay:drops.ndjson --by comm,reasn", "nearest: reason"],
+    ["record new --source replay:drops.ndjson --by dport", "a field that can be had"],
+    ["record new --source replay:drops.ndjson --by comm --rules rules", "it alone, or --rules"],
+    ["record new --max-size 1", "a size from 64 KiB to 1 TiB"],
+    ["record no/new --source replay:drops.ndjson --by comm", "[UNWRITABLE_FILE]"],
+    ["tail --source replay:ticks.ndjson --interval 1500ms", "[CAPTURE_INTERVAL]"],
     ["--rules rules --interval 10", "[BAD_OPTION]"],
     ["--rules rules --interval 10ms", "[BAD_OPTION]"],
     ["--rules rules --max-keys 1", "[BAD_OPTION]"],
@@ -539,6 +569,94 @@ describe("stacks over a capture", () => {
       expect(out).toContain("outer");
       for (const line of out.split("\n")) expect(line).not.toMatch(rawControl);
     }
+  });
+});
+
+describe("record", () => {
+  /** Records the capture, and runs the rules over both. */
+  async function recorded(
+    file: string,
+    ...args: readonly string[]
+  ): Promise<{ record: Ended; before: Ended; after: Ended; head: Data }> {
+    const record = await replay("record", file, ...args);
+    const [before, after] = await Promise.all([
+      replay("--rules", "rules", "--json"),
+      run("--rules", "rules", "--json", "--source", `replay:${file}`),
+    ]);
+    const [head = ""] = (await readFile(folder.file(file), "utf8")).split("\n");
+    return { record, before, after, head: JSON.parse(head) };
+  }
+
+  test("gives a file that the same rules find the same in", async () => {
+    const { record, before, after, head } = await recorded("by.ndjson", "--by", "comm,class,stack");
+    expect(record).toMatchObject({ out: "", code: 0 });
+    expect(record.log).toContain(
+      "counting drops on a capture of Linux 6.18.44 by reason, comm, stack into by.ndjson",
+    );
+    expect(record.log).toMatch(/recorded 20s into by.ndjson: 20 ticks, 2 keys, [\d.]+ KiB\n/);
+    expect(record.log).toContain("1,020 drops seen = 1,020 counted + 0 other + 0 lost");
+    expect(head).toMatchObject({ version: 2, interval: 1000, kernel: "6.18.44" });
+    expect([...head.fields].sort()).toEqual(["comm", "reason", "stack"]);
+    const [told, expected] = [objects(after), objects(before)];
+    expect(told.map(({ type }) => type)).toEqual(["alert.firing", "alert.resolved", "summary"]);
+    const last = (data: readonly { data: Data }[]): Data => data.at(-1)!.data;
+    expect(last(told)).toEqual(last(expected));
+    told.slice(0, -1).forEach(({ data }, i) => {
+      // What the capture of version 1 hasn't is no evidence either.
+      expect({ ...data, evidence: {} }).toEqual({ ...expected[i]!.data, evidence: {} });
+    });
+    expect(after.log).not.toContain("dropwatch: by.ndjson");
+  });
+
+  test("of rules has what they need, and what is wrong with the others is told", async () => {
+    const { record, head } = await recorded("rules.ndjson", "--rules", "wrong", "--json");
+    expect(record.log).toContain("wrong.ts:");
+    expect(record.log).toContain("[RULE_MISTAKE]");
+    expect([record.code, head.fields]).toEqual([0, ["reason", "comm"]]);
+    const [{ type, data }] = objects(record) as unknown as [{ type: string; data: Data }];
+    expect(type).toBe("summary");
+    expect(data).toMatchObject({ file: "rules.ndjson", ticks: 20, seen: 1020, keys: 2 });
+    expect(data).toMatchObject({ seconds: 20, lost: 0, restarts: 0, complete: true });
+  });
+
+  test("without a rule that is right has exit code 1, and no file", async () => {
+    const { log, code } = await replay("record", "none.ndjson", "--rules", "nothing");
+    expect(log).toContain("nothing to record");
+    expect(code).toBe(1);
+    await expect(readFile(folder.file("none.ndjson"))).rejects.toThrow();
+  });
+
+  test("leaves out what can't be had, and says so", async () => {
+    const { record, head } = await recorded("default.ndjson");
+    expect(record.log).toContain("recording without dport: the capture drops.ndjson has only");
+    expect(head.fields).toEqual(["reason"]);
+  });
+
+  test("that can't start leaves a file as it was, even with --force", async () => {
+    const file = await folder.write("mine.ndjson", "mine\n");
+    const { code } = await run("record", file, "--force", "--bpftrace", "/nonexistent/bpftrace");
+    expect(code).toBe(3);
+    expect(await readFile(file, "utf8")).toBe("mine\n");
+  });
+
+  test("of a source that goes on ends after --duration, with an end", async () => {
+    const { log, code } = await ended(
+      launch(["record", "live.ndjson", "--by", "comm", "--duration", "300ms"], folder.file("live")),
+    );
+    expect(log).toMatch(/recorded .* into live.ndjson: \d+ ticks, 1 key, /);
+    expect(code).toBe(0);
+    const lines = (await readFile(folder.file("live/live.ndjson"), "utf8")).trimEnd().split("\n");
+    expect(lines[1]).toBe(`["k",0,"SOCKET_FILTER","flood"]`);
+    expect(lines[2]).toMatch(/^\["t",\d{13},0.05,0,0,0,10,0\]$/);
+    expect(lines.at(-1)).toMatch(/^\["e",\d{13}\]$/);
+  });
+
+  test("that can't go on writing says why", async () => {
+    const { log, code } = await ended(
+      launch(["record", "/dev/full", "--force", "--by", "comm"], folder.file("live")),
+    );
+    expect(log).toContain("[UNWRITABLE_FILE]");
+    expect(code).toBe(2);
   });
 });
 

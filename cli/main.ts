@@ -97,9 +97,26 @@ function openTerminal(): Terminal {
   // A reader that went away (`| head`) is no error: there is nobody left to tell.
   process.stdout.on("error", () => ending.abort());
   const isTerminal = process.stdout.isTTY === true;
+  // The line that is written over is taken away before another one comes.
+  let status = "";
+  const wipe = (): void => {
+    if (status !== "") process.stderr.write("\r\x1b[K");
+    status = "";
+  };
   return {
-    out: (text) => void process.stdout.write(`${text}\n`),
-    log: (text) => void process.stderr.write(`dropwatch: ${text}\n`),
+    out(text) {
+      wipe();
+      process.stdout.write(`${text}\n`);
+    },
+    log(text) {
+      wipe();
+      process.stderr.write(`dropwatch: ${text}\n`);
+    },
+    status: process.stderr.isTTY !== true ? undefined : (text) => {
+      wipe();
+      status = `dropwatch: ${text}`;
+      process.stderr.write(status);
+    },
     colour: isTerminal && (process.env.NO_COLOR ?? "") === "",
     isTerminal,
     signal: ending.signal,

@@ -8,7 +8,7 @@ import { optionHelp, options, readOptions } from "./option.ts";
 import type { Given, OptionName } from "./option.ts";
 
 const names = Object.keys(options) as OptionName[];
-const switches: readonly OptionName[] = ["json", "help", "version"];
+const switches: readonly OptionName[] = ["force", "json", "sweep", "help", "version"];
 const many: readonly OptionName[] = ["rules", "sink", "reason"];
 const withValue = names.filter((name) => !switches.includes(name));
 const single = withValue.filter((name) => !many.includes(name));
@@ -135,6 +135,26 @@ describe("a number", () => {
       expect([code, exit]).toEqual(["BAD_OPTION", 2]);
       expect(message).toMatch(/: expected a whole number from 1 to 1000$/);
       expect(message.length).toBeLessThan(200);
+    },
+  );
+});
+
+describe("a size", () => {
+  test("is in bytes, or in K, M or G of 1024, and in its bounds", () => {
+    const of = (text: string): unknown => read("--max-size", text).size("max-size", 100, 2 ** 32);
+    expect(["100", "64K", "10m", "2G", "4G"].map(of))
+      .toEqual([100, 65_536, 10_485_760, 2 ** 31, 2 ** 32]);
+    expect(read().size("max-size", 0, 1)).toBe(undefined);
+  });
+
+  test.each(["99", "5G", "1.5M", "M", "10 M", "10MB", "1e3", "-1", "9".repeat(40)])(
+    "is not %s",
+    (text) => {
+      const [code, exit, message] = mistake(() =>
+        read(`--max-size=${text}`).size("max-size", 100, 2 ** 32)
+      );
+      expect([code, exit]).toEqual(["BAD_OPTION", 2]);
+      expect(message).toMatch(/: expected a size from 100 bytes to 4 GiB, such as 100M or 2G$/);
     },
   );
 });

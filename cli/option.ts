@@ -2,6 +2,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { badOption, unknownOption } from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
+import { showBytes } from "../core/number.ts";
 import { milliseconds } from "../core/rule/duration.ts";
 import { sinkUsages } from "../plugins/sinks/registry.ts";
 
@@ -34,6 +35,9 @@ export const options = {
   "max-keys": { value: "N", doc: "keys that a map in the kernel may hold (default: 4096)" },
   reason: { value: "NAME", doc: "only drops of this reason (several times)", many: true },
   format: { value: "FORMAT", doc: "text, folded (for flame graphs) or speedscope" },
+  by: { value: "FIELDS", doc: "fields to count by, separated by commas" },
+  "max-size": { value: "SIZE", doc: "end when the file is so large: 100M, 2G (default: 1G)" },
+  force: { doc: "write over a file that is there already" },
   limit: { value: "N", doc: "how many to show" },
   sweep: { doc: "show how the outcome changes with the thresholds" },
   json: { doc: "one JSON object a line on stdout, and nothing else there" },
@@ -51,6 +55,8 @@ export interface Given {
   flag(name: OptionName): boolean;
   /** Milliseconds of a duration. */
   time(name: OptionName): number | undefined;
+  /** Bytes, in bounds: 4096, 100M, 2G. */
+  size(name: OptionName, least: number, most: number): number | undefined;
   /** A whole number in bounds. */
   number(name: OptionName, least: number, most: number): number | undefined;
 }
@@ -90,7 +96,8 @@ export function readOptions(args: readonly string[], names: readonly OptionName[
       const name = arg.replace(/^--?/, "").replace(/=.*$/s, "");
       throw unknownOption(
         arg.replace(/=.*$/s, ""),
-        nearest(name, taken).map((known) => `--${known}`),
+        // Of a letter or two every short name is near.
+        name.length < 3 ? [] : nearest(name, taken).map((known) => `--${known}`),
       );
     },
   });
@@ -116,6 +123,20 @@ export function readOptions(args: readonly string[], names: readonly OptionName[
       } catch {
         throw badOption(name, value, `a duration such as "10s" or "500ms"`);
       }
+    },
+    size(name, least, most) {
+      const value = text(name);
+      if (value === undefined) return undefined;
+      const [, digits, unit = ""] = /^(\d{1,15})([KMG]?)$/i.exec(value) ?? [];
+      const size = Number(digits) * 1024 ** " KMG".indexOf(unit.toUpperCase() || " ");
+      if (!(size >= least && size <= most)) {
+        throw badOption(
+          name,
+          value,
+          `a size from ${showBytes(least)} to ${showBytes(most)}, such as 100M or 2G`,
+        );
+      }
+      return size;
     },
     number(name, least, most) {
       const value = text(name);

@@ -147,7 +147,7 @@ export function unexpectedArgument(command: string, argument: string): Dropwatch
 
 /**
  * A command wasn't told what to work on: rules for `watch`, `check` and `explain`, a name for
- * `reason`.
+ * `reason`, a file for `record`.
  */
 export function missingArgument(command: string, argument: string): DropwatchError {
   return new DropwatchError(
@@ -570,13 +570,54 @@ export function programRefused(output: string): DropwatchError {
 
 /**
  * The file of `--source replay:FILE` is no capture, is one of another version, or its times make no
- * sense.
+ * sense. docs/captures.md describes the format.
  */
 export function badCapture(file: string, line: number, message: string): DropwatchError {
   return new DropwatchError("BAD_CAPTURE", `Cannot replay: ${message}`, {
     place: { file, line },
     exit: exitCode.source,
   });
+}
+
+/** A capture has ticks of its own, and rules are to run in others that aren't made of whole ones. */
+export function captureInterval(file: string, interval: number, own: number): DropwatchError {
+  return new DropwatchError(
+    "CAPTURE_INTERVAL",
+    `Cannot replay in ticks of ${interval} ms: the capture has one every ${own} ms; ` +
+      `expected --interval ${own}ms, or a multiple of it`,
+    { place: { file }, data: { interval, own } },
+  );
+}
+
+/** Rules sum up a field that the capture has no sums of: record again with `dropwatch record`. */
+export function captureHasNoSum(
+  file: string,
+  field: string,
+  fields: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "CAPTURE_HAS_NO_SUM",
+    `Cannot replay: a rule sums ${quote(field)}, and the capture has only ${fields.join(", ")}`,
+    { place: { file }, exit: exitCode.source, data: { field, fields } },
+  );
+}
+
+/** `record` doesn't write over a file that is there already. */
+export function captureExists(file: string): DropwatchError {
+  return new DropwatchError(
+    "CAPTURE_EXISTS",
+    `Cannot write it: there is such a file already; --force writes over it`,
+    { place: { file } },
+  );
+}
+
+/** A file that `record` is to write can't be made, or can't be written to: the disk may be full. */
+export function unwritableFile(file: string, cause: unknown): DropwatchError {
+  return new DropwatchError(
+    "UNWRITABLE_FILE",
+    `Cannot write it: ${readReason(cause)}`,
+    { place: { file }, cause },
+  );
 }
 
 /**

@@ -391,6 +391,7 @@ async function watchWith(
   };
 
   let reloading: Promise<void> = Promise.resolve();
+  const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const told = new Set(options.rules.errors.map(showError));
   const sayErrors = (errors: readonly DropwatchError[]): void => {
@@ -400,6 +401,9 @@ async function watchWith(
     for (const error of errors) told.add(showError(error));
   };
   const reload = async (find: () => Promise<readonly string[]>): Promise<void> => {
+    // A source that hasn't begun can't be given another plan.
+    await begun.promise;
+    if (options.signal.aborted) return;
     const again = await options.rules.reload(await find());
     refusal = [];
     sayErrors(again.errors);
@@ -456,22 +460,30 @@ async function watchWith(
   // One after the other: each begins with what the one before has left.
   options.onReload?.((find) =>
     reloading = reloading.then(() => reload(find)).catch((thrown: unknown) => {
+      if (options.signal.aborted) return;
       const error = thrown as DropwatchError;
       log(`the rules are as they were: ${showError(error)}`);
       refusal = [failedReload(error)];
     })
   );
 
-  await source.run({
-    plan: current.plan,
-    interval,
-    maxKeys: options.maxKeys,
-    signal: options.signal,
-    onTick,
-    onAttached: () => options.onAttached?.(),
-    log,
-  });
-  ended.resolve();
+  try {
+    await source.run({
+      plan: current.plan,
+      interval,
+      maxKeys: options.maxKeys,
+      signal: options.signal,
+      onTick,
+      onAttached() {
+        begun.resolve();
+        options.onAttached?.();
+      },
+      log,
+    });
+  } finally {
+    begun.resolve();
+    ended.resolve();
+  }
   await reloading;
   await Promise.all([...current.lanes.values(), ...leaving].map((lane) => lane.idle()));
   options.onEnd?.(watchesOf(current).flatMap((watch) => watch.active()));

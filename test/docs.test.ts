@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Terminal } from "../cli/command.ts";
 import { checkCommand } from "../cli/commands/check.ts";
+import { testCommand } from "../cli/commands/test.ts";
 import { readOptions } from "../cli/option.ts";
 import { readSetting } from "../cli/setting.ts";
 import { fieldNames } from "../core/drop/field.ts";
@@ -32,7 +33,7 @@ function terminal(): Terminal & { readonly said: string[] } {
 interface Example {
   readonly place: string;
   readonly code: string;
-  readonly kind: "rule" | "config" | "module";
+  readonly kind: "rule" | "test" | "config" | "module";
 }
 
 /** The blocks marked `ts` of a page. */
@@ -42,6 +43,8 @@ function examplesOf(page: string, text: string): Example[] {
     const line = text.slice(0, match.index).split("\n").length + 1;
     const kind = code.includes("defineConfig(")
       ? "config"
+      : code.includes('from "dropwatch/test"')
+      ? "test"
       : code.includes('from "dropwatch"')
       ? "rule"
       : "module";
@@ -88,6 +91,16 @@ describe("the examples", () => {
     });
   }
 
+  for (const { place, code } of examples.filter(({ kind }) => kind === "test")) {
+    test(`${place} is a test that passes`, async () => {
+      await writeFile(join(folder, "example.test.ts"), code);
+      const shown = terminal();
+      const given = readOptions([join(folder, "example.test.ts")], testCommand.options);
+      expect(await testCommand.run(given, shown)).toBe(0);
+      expect(shown.said[0]).toBe("1 file of tests: passed");
+    });
+  }
+
   for (const { place, code } of examples.filter(({ kind }) => kind === "config")) {
     test(`${place} is a config that can be read`, async () => {
       const file = join(folder, "dropwatch.config.ts");
@@ -120,7 +133,7 @@ describe("the examples", () => {
   }
 
   test("there are some of each kind", () => {
-    for (const kind of ["rule", "config", "module"]) {
+    for (const kind of ["rule", "test", "config", "module"]) {
       expect(examples.filter((example) => example.kind === kind).length).toBeGreaterThan(0);
     }
   });

@@ -31,9 +31,9 @@ export const replayCommand: Command = {
   words: 1,
   options: ["rules", "config", "interval", "max-keys", "sweep", "limit", "json"],
   examples: [
-    "dropwatch record drops.ndjson --duration 1h",
     "dropwatch replay drops.ndjson --rules rules/",
     "dropwatch replay drops.ndjson --rules rules/ --sweep",
+    "dropwatch replay drops.ndjson --rules rules/ --json",
   ],
   async run(given, terminal) {
     const [file] = given.words;

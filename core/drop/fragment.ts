@@ -319,6 +319,15 @@ export const readMembers: readonly MemberName[] = [
 ];
 
 /**
+ * Which copy of the maps an event is counted in, as $e. The flag @e is the copy, and a bit that says
+ * that a boundary is near: only then time is read, and what comes after the boundary counts in the
+ * other copy, so that each tick ends at its boundary exactly.
+ */
+export const chooseCopy = `$flags = @e;
+$e = $flags & 1;
+if (($flags & 2) == 2) { if (nsecs >= @next) { $e = 1 - $e; } }`;
+
+/**
  * The body of tracepoint:tcp:tcp_retransmit_skb: counts by flow what TCP sent again. One that didn't
  * get out (`err`, since Linux 6.17) isn't counted: before, the kernel didn't report it. No two CPUs
  * do this for one flow at a time, since the socket is locked: `+ 1` is exact.
@@ -342,7 +351,7 @@ else { if ($family == 10) {
   return `
 $sk = (uint64)args->skaddr;
 ${kernel.retransmitArgs.has("err") ? "$err = (int64)args->err;" : "$err = (int64)0;"}
-$e = @e & 1;
+${chooseCopy}
 $saddr_hi = (int64)0; $saddr_lo = (int64)0;
 $daddr_hi = (int64)0; $daddr_lo = (int64)0;
 $family = ${read("sock.__sk_common.skc_family", "$sk")};

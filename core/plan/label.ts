@@ -32,12 +32,15 @@ const strangers = 0xf000;
 
 /** From a reason's name to its number in `world`; what isn't known there gets one of its own. */
 export function reasonNumbers(world: ReasonWorld): (name: string) => number {
-  const idOf = new Map([...world.reasons].map(([id, name]) => [name, id]));
+  const known = (): Map<string, number> =>
+    new Map([...world.reasons].map(([id, name]) => [name, id]));
+  let idOf = known();
   return (name) => {
-    const known = idOf.get(name);
-    if (known !== undefined) return known;
+    const found = idOf.get(name);
+    if (found !== undefined) return found;
     // `openvswitch/0x20003`, or one that the kernel of the drop had and this world has not.
     const hex = /(?:^|\/)0x([0-9a-f]{1,8})$/.exec(name)?.[1];
+    if (idOf.size > world.reasons.size + maxRemembered) idOf = known();
     const id = hex === undefined ? strangers + (idOf.size & 0xfff) : parseInt(hex, 16);
     idOf.set(name, id);
     return id;
@@ -106,6 +109,39 @@ export function dropCounter(plan: Plan, world: ReasonWorld): DropCounter {
       counters = plan.maps.map((): MapCounter => ({ entries: new Map() }));
       return taken;
     },
+  };
+}
+
+/** Where drops with the same labels are counted. */
+export interface DropPlaces {
+  /** The reason's number. */
+  readonly reason: number;
+  /** At most one a map. */
+  readonly series: readonly { readonly map: number; readonly key: SeriesKey }[];
+}
+
+/**
+ * Makes what tells where a drop is counted, for sources that have many drops with the same labels:
+ * worked out once, it stays true for the plan.
+ */
+export function dropPlacer(plan: Plan, world: ReasonWorld): (drop: Drop) => DropPlaces {
+  const reasonId = reasonNumbers(world);
+  const works = new Map<number, MapWork[]>();
+  return (drop) => {
+    const reason = reasonId(drop.reason ?? "");
+    let work = works.get(reason);
+    if (work === undefined) {
+      if (works.size > maxRemembered) works.clear();
+      works.set(reason, work = mapWork(plan, reason));
+    }
+    const series = work.flatMap(({ map, counts, by }) => {
+      const served = counts.filter(({ check }) => check === undefined || check(drop))
+        .map(({ index }) => index);
+      if (served.length === 0) return [];
+      const labels = by.map((field) => drop[field] ?? "");
+      return [{ map, key: { text: labels.join(separator), labels, counts: served } }];
+    });
+    return { reason, series };
   };
 }
 

@@ -252,7 +252,7 @@ describe("a file that is broken by a change", () => {
         await run.reload();
         for (let i = 0; i < 4; i++) await run.second();
         await until(() => firingErrors(run).length === 2);
-        expect(firingErrors(run)[1]).toStartWith("resolved");
+        expect(firingErrors(run)[1]).toMatch(/^resolved/);
         await run.second(closed(100, "99"));
         await until(() =>
           run.messages.some(({ data }) => data.annotations["summary"] === "better")

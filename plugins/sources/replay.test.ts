@@ -337,7 +337,7 @@ describe("a file that is no capture", () => {
     ["is a list", "[1000,1]\n", "dropwatch"],
     ["is null", "null\n", "first line"],
     ["is something else", `{"hello":"world"}`, "dropwatch"],
-    ["is of another version", withHead({ version: 2 }), "version 1"],
+    ["is of another version", withHead({ version: 3 }), "version 1"],
     ["has no version", withHead({ version: undefined }), "version"],
     ["has a field that there isn't", withHead({ fields: ["reason", "reasn"] }), "fields.1"],
     ["has no list of fields", withHead({ fields: "reason" }), "fields"],

@@ -1,38 +1,26 @@
 // A capture as a source: drops that were recorded, as fast as they can be read, on the time at which
-// they were.
-//
-// A capture is NDJSON. Its first line is the head:
-//   {"dropwatch":"capture","version":1,"kernel":"6.18.44","reasons":{"5":"SOCKET_FILTER"},
-//    "subsystems":{"0":"core"},"fields":["reason","ownerInode"]}
-// each other line an array: [milliseconds since 1970, how many drops, the label of each field …].
+// they were. docs/captures.md describes both versions of the format.
 import { createReadStream } from "node:fs";
 import type { ReadStream } from "node:fs";
-import * as v from "valibot";
-import { fieldNames, isFieldName } from "../../core/drop/field.ts";
-import type { Drop, FieldName } from "../../core/drop/field.ts";
-import { reasonWorld } from "../../core/drop/reason.ts";
-import { badCapture, unreadableFile } from "../../core/error.ts";
-import type { DropwatchError } from "../../core/error.ts";
+import { fieldNames } from "../../core/drop/field.ts";
+import type { Drop } from "../../core/drop/field.ts";
+import { badCapture, captureHasNoSum, captureInterval, unreadableFile } from "../../core/error.ts";
 import { dropCounter, dropMatcher } from "../../core/plan/label.ts";
 import type { ReasonWorld } from "../../core/plan/predicate.ts";
-import type { Source, SourceFacts } from "../../core/watch/source.ts";
+import type { Source, SourceFacts, SourceRun } from "../../core/watch/source.ts";
 import { tally } from "../../core/watch/tick.ts";
+import type { Tick } from "../../core/watch/tick.ts";
+import { captureCounter } from "./capture/counter.ts";
+import type { KeyPlace } from "./capture/counter.ts";
+import { derived, readHead, worldOf } from "./capture/head.ts";
+import type { Head1, Head2 } from "./capture/head.ts";
+import { longestLine } from "./capture/limit.ts";
+import { captureReader } from "./capture/reader.ts";
+import type { CaptureKey } from "./capture/reader.ts";
 
 export interface ReplayOptions {
   readonly file: string;
 }
-
-const names = v.record(v.pipe(v.string(), v.regex(/^\d{1,10}$/)), v.string());
-const Head = v.strictObject({
-  dropwatch: v.literal("capture"),
-  version: v.literal(1, "version 1: this dropwatch reads no other"),
-  kernel: v.string(),
-  reasons: names,
-  subsystems: v.optional(names, {}),
-  fields: v.array(v.custom<FieldName>((field) => isFieldName(String(field)), "a field's name")),
-});
-
-type Head = v.InferOutput<typeof Head>;
 
 /** How many drops one line may stand for. */
 const maxCount = 1e12;
@@ -60,65 +48,220 @@ export function replaySource(options: ReplayOptions): Source {
     async run(run) {
       const capture = await (opened ?? openCapture(file));
       opened = undefined;
-      const { head, lines, close } = capture;
+      const { head, close } = capture;
+      checkSums(file, head, run);
       run.signal.addEventListener("abort", close);
-      const world = worldOf(head);
-      const counter = dropCounter(run.plan, world);
-      const derive = deriver(world);
-      const sampling = run.plan.samples;
-      const sampled = sampling && dropMatcher(sampling.predicate, world);
-      let samples: Drop[] = [];
-      let end: number | undefined;
-      let unreadable = 0;
-      let unreadableInAll = 0;
-      const tick = (at: number): void => {
-        const { seen, reasons, maps } = counter.take();
-        run.onTick({
-          at,
-          seconds: run.interval / 1000,
-          ...tally(seen, maps, 0),
-          reasons,
-          maps,
-          samples,
-          unreadable,
-        });
-        unreadable = 0;
-        samples = [];
-      };
-      run.onAttached();
-      const readLine = lineReader(head);
-      const drop: { [name: string]: string } = {};
-      let number = 1;
-      for await (const line of lines) {
-        number++;
-        if (run.signal.aborted) break;
-        const read = readLine(line, drop);
-        if (read === undefined) {
-          unreadable++;
-          if (++unreadableInAll <= mostSaid) {
-            run.log(`${file}:${number}: this line of the capture can't be read, and is left out`);
-          }
-          continue;
-        }
-        // Ticks lie on multiples of the interval, as those of the kernel do.
-        end ??= read.at - (read.at % run.interval) + run.interval;
-        if (read.at >= end + maxIdle) {
-          throw badCapture(file, number, "the time jumps by over a day");
-        }
-        for (; read.at >= end; end += run.interval) tick(end);
-        derive(drop);
-        counter.add(drop as Drop, read.n);
-        if (sampled !== undefined && samples.length < sampling!.perTick && sampled(drop)) {
-          samples.push({ ...drop });
-        }
-      }
-      if (end !== undefined) tick(end);
-      close();
-      if (unreadableInAll > mostSaid) {
-        run.log(`${file}: ${unreadableInAll} lines can't be read, and are left out`);
+      try {
+        if (head.version === 1) await replayDrops(file, { ...capture, head }, run);
+        else await replayTicks(file, { ...capture, head }, run);
+      } finally {
+        close();
       }
     },
   };
+}
+
+function checkSums(file: string, head: Head1 | Head2, { plan }: SourceRun): void {
+  const { fields } = head;
+  const has: readonly string[] = head.version === 2 && head.sum !== undefined
+    ? [...fields, head.sum]
+    : fields;
+  const sum = plan.counts.find((count) => count.sum !== undefined && !has.includes(count.sum))?.sum;
+  if (sum !== undefined) throw captureHasNoSum(file, sum, has);
+}
+
+/** Says which lines can't be read, and how many. */
+function complaints(
+  file: string,
+  log: (message: string) => void,
+): { add(line: number): void; end(): void } {
+  let all = 0;
+  return {
+    add(line: number): void {
+      if (++all > mostSaid) return;
+      log(`${file}:${line}: this line of the capture can't be read, and is left out`);
+    },
+    end(): void {
+      if (all > mostSaid) log(`${file}: ${all} lines can't be read, and are left out`);
+    },
+  };
+}
+
+/** Version 1: drops one by one, or by groups of like ones. */
+async function replayDrops(file: string, capture: Capture<Head1>, run: SourceRun): Promise<void> {
+  const { head, lines } = capture;
+  const world = worldOf(head);
+  const counter = dropCounter(run.plan, world);
+  const derive = deriver(world);
+  const sampling = run.plan.samples;
+  const sampled = sampling && dropMatcher(sampling.predicate, world);
+  const complain = complaints(file, run.log);
+  let samples: Drop[] = [];
+  let end: number | undefined;
+  let unreadable = 0;
+  const tick = (at: number): void | Promise<void> => {
+    const { seen, reasons, maps } = counter.take();
+    const taken: Tick = {
+      at,
+      seconds: run.interval / 1000,
+      ...tally(seen, maps, 0),
+      reasons,
+      maps,
+      samples,
+      unreadable,
+    };
+    unreadable = 0;
+    samples = [];
+    return run.onTick(taken);
+  };
+  run.onAttached();
+  const readLine = lineReader(head);
+  const drop: { [name: string]: string } = {};
+  let number = 1;
+  for await (const line of lines) {
+    number++;
+    if (run.signal.aborted) break;
+    const read = readLine(line, drop);
+    if (read === undefined) {
+      unreadable++;
+      complain.add(number);
+      continue;
+    }
+    // Ticks lie on multiples of the interval, as those of the kernel do.
+    end ??= read.at - (read.at % run.interval) + run.interval;
+    if (read.at >= end + maxIdle) {
+      throw badCapture(file, number, "the time jumps by over a day");
+    }
+    for (; read.at >= end; end += run.interval) await tick(end);
+    derive(drop);
+    counter.add(drop as Drop, read.n);
+    if (sampled !== undefined && samples.length < sampling!.perTick && sampled(drop)) {
+      samples.push({ ...drop });
+    }
+  }
+  if (end !== undefined) await tick(end);
+  complain.end();
+}
+
+/** Version 2: ticks as they were recorded, joined where the run has longer ones. */
+async function replayTicks(file: string, capture: Capture<Head2>, run: SourceRun): Promise<void> {
+  const { head, lines } = capture;
+  const { plan, interval } = run;
+  if (interval % head.interval !== 0) throw captureInterval(file, interval, head.interval);
+  const world = worldOf(head);
+  const derive = deriver(world);
+  const counter = captureCounter({
+    plan,
+    world,
+    sums: head.sum !== undefined,
+    dropOf(labels) {
+      const drop: { [name: string]: string } = {};
+      head.fields.forEach((field, i) => drop[field] = labels[i]!);
+      derive(drop);
+      return drop as Drop;
+    },
+  });
+  const sampling = plan.samples;
+  const sampled = sampling && dropMatcher(sampling.predicate, world);
+  const complain = complaints(file, run.log);
+  let samples: Drop[] = [];
+  let evidence: NonNullable<Tick["evidence"]>[number][] = [];
+  let retransmits = new Map<string, number>();
+  let unreadable = 0;
+  /** When the capture begins, and until when it was told. */
+  let origin: number | undefined;
+  let until = 0;
+  /** The tick that is being joined. */
+  let open: { readonly number: number; at: number; seconds: number } | undefined;
+
+  /** A line may end several. */
+  const ready: Tick[] = [];
+  const handOver = async (): Promise<void> => {
+    for (const tick of ready.splice(0)) {
+      const wait = run.onTick(tick);
+      if (wait !== undefined) await wait;
+    }
+  };
+  const emit = (at: number, seconds: number, gap?: Tick["gap"]): void => {
+    ready.push({
+      at,
+      seconds,
+      ...counter.take(),
+      samples,
+      evidence: plan.evidence === undefined ? undefined : evidence,
+      ...(retransmits.size === 0 ? {} : { retransmits }),
+      unreadable,
+      ...(gap === undefined ? {} : { gap }),
+    });
+    [samples, evidence, retransmits, unreadable] = [[], [], new Map(), 0];
+  };
+  const flush = (): void => {
+    if (open !== undefined) emit(open.at, open.seconds);
+    open = undefined;
+  };
+  /** What the capture leaves out before a moment, nobody has counted. */
+  const reach = (from: number): void => {
+    if (origin === undefined) {
+      origin = from;
+    } else if (from - until > Math.max(50, head.interval / 2)) {
+      flush();
+      const seconds = (from - until) / 1000;
+      run.log(`${file}: the capture tells nothing of ${seconds.toFixed(1)} s`);
+      emit(from, seconds, { seconds, why: "the capture tells nothing of it", over: true });
+    }
+  };
+  const reader = captureReader<KeyPlace>(head, {
+    count(key: CaptureKey<KeyPlace>, n, sum) {
+      counter.add(key, n, sum);
+      if (sampled === undefined || samples.length >= sampling!.perTick) return;
+      const { drop } = key.place!;
+      if (sampled(drop)) samples.push({ ...drop });
+    },
+    before: ({ at, seconds }) => {
+      reach(at - 1000 * seconds);
+      // By the time, since ticks may be longer than the interval, or missing.
+      const nth = Math.round((at - origin!) / head.interval);
+      const number = Math.ceil(nth / (interval / head.interval));
+      if (open !== undefined && open.number !== number) flush();
+      open ??= { number, at, seconds: 0 };
+    },
+    tick(tick) {
+      counter.close(tick);
+      until = open!.at = tick.at;
+      open!.seconds += tick.seconds;
+      evidence.push(...tick.evidence);
+      for (const [flow, n] of tick.retransmits) {
+        retransmits.set(flow, (retransmits.get(flow) ?? 0) + n);
+      }
+      const nth = Math.round((tick.at - origin!) / head.interval);
+      if (nth >= open!.number * (interval / head.interval)) flush();
+    },
+    gap({ at, seconds, gap }) {
+      reach(at - 1000 * seconds);
+      flush();
+      until = at;
+      emit(at, seconds, gap);
+    },
+  });
+  run.onAttached();
+  let number = 1;
+  for await (const line of lines) {
+    number++;
+    if (run.signal.aborted) break;
+    if (!reader.line(line)) {
+      unreadable++;
+      complain.add(number);
+    } else if (ready.length > 0) await handOver();
+  }
+  flush();
+  if (unreadable > 0) emit(until, 0);
+  await handOver();
+  complain.end();
+  if (!reader.ended && !run.signal.aborted) {
+    run.log(
+      `${file}: the capture has no end, since its recording was cut off; what it has is counted`,
+    );
+  }
 }
 
 const maxIdle = 86_400_000;
@@ -126,8 +269,6 @@ const maxIdle = 86_400_000;
 const mostSaid = 10;
 /** The last time that a Date can be, but for the tick that ends behind it. */
 const endOfTime = 8.64e15 - 86_400_000;
-/** Fields that follow from the reason. */
-const derived: readonly FieldName[] = ["subsystem", "class"];
 
 /** Makes what fills in these fields. */
 function deriver(world: ReasonWorld): (drop: { [name: string]: string }) => void {
@@ -141,15 +282,7 @@ function deriver(world: ReasonWorld): (drop: { [name: string]: string }) => void
   };
 }
 
-function worldOf(head: Head): ReasonWorld {
-  const numbers = (table: Readonly<Record<string, string>>): Map<number, string> =>
-    new Map(Object.entries(table).map(([id, name]) => [Number(id), name]));
-  const subsystems = numbers(head.subsystems);
-  if (subsystems.size === 0) subsystems.set(0, "core");
-  return reasonWorld(numbers(head.reasons), subsystems);
-}
-
-interface Capture {
+interface Capture<Head = Head1 | Head2> {
   readonly head: Head;
   readonly lines: AsyncGenerator<string>;
   close(): void;
@@ -157,10 +290,12 @@ interface Capture {
 
 async function openCapture(file: string): Promise<Capture> {
   const stream = createReadStream(file, { highWaterMark: 1 << 20 });
-  const lines = readLines(stream);
+  let longest = firstLine;
+  const lines = readLines(stream, () => longest);
   try {
     const first = await lines.next();
     const head = readHead(file, first.done === true ? "" : first.value);
+    if (head.version === 2) longest = longestLine;
     return { head, lines, close: () => stream.destroy() };
   } catch (thrown) {
     stream.destroy();
@@ -169,16 +304,17 @@ async function openCapture(file: string): Promise<Capture> {
   }
 }
 
-const longestLine = 1 << 20;
+/** Characters in the head, and in a line of version 1. */
+const firstLine = 1 << 20;
 
-async function* readLines(stream: ReadStream): AsyncGenerator<string> {
+async function* readLines(stream: ReadStream, longest: () => number): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of untilClosed(stream)) {
     const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
     // What is too long is cut so that it can't be read: its end is no end.
-    if (rest.length > longestLine) rest = `…${rest.slice(0, longestLine)}`;
+    if (rest.length > longest()) rest = `…${rest.slice(0, longest())}`;
     yield* lines;
   }
   if (rest !== "") yield rest;
@@ -195,29 +331,9 @@ async function* untilClosed(stream: ReadStream): AsyncGenerator<Uint8Array> {
   }
 }
 
-function readHead(file: string, line: string): Head {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw badHead(file, "its first line is no JSON");
-  }
-  const result = v.safeParse(Head, value);
-  if (result.success) return result.output;
-  const issue = result.issues[0];
-  throw badHead(
-    file,
-    `${v.getDotPath(issue) ?? "its first line"} is not as expected: ${issue.message}`,
-  );
-}
-
-function badHead(file: string, message: string): DropwatchError {
-  return badCapture(file, 1, `${file} is no capture of dropwatch: ${message}`);
-}
-
 /** Makes the reader of lines: it fills in the labels of a drop and returns its time and number. */
 function lineReader(
-  head: Head,
+  head: Head1,
 ): (line: string, drop: { [name: string]: string }) => { at: number; n: number } | undefined {
   const fields = head.fields.map((field) => fieldNames.find((name) => name === field)!);
   return (line, drop) => {

@@ -39,6 +39,11 @@ export class LaterCounts {
     return [];
   }
 
+  /** Forgets what waits. */
+  clear(): void {
+    this.#byFlow.clear();
+  }
+
   /** What a later tick decides. */
   decide(sent: ReadonlyMap<string, number>, now: number): Decided[] {
     const decided: Decided[] = [];

@@ -1,5 +1,6 @@
 // Reads what bpftrace prints with -f json, and makes ticks of it. See program.ts for the frame of a
-// tick: "tick N COPY NSECS", a record a map, "end N".
+// tick: "tick N COPY NSECS NOW EXACT", a record a map, "end N". NSECS is when the tick ended, NOW when
+// the line was printed; EXACT is 1 where packets have told for themselves which tick they are of.
 //
 // Counts by reason only ever grow, in two copies that take turns: a tick's share is the growth of
 // its copy. Maps by key are cleared after each tick: what is printed is the tick's share.
@@ -30,6 +31,7 @@ interface Frame {
   readonly tick: number;
   readonly copy: number;
   readonly nsecs: number;
+  readonly exact: boolean;
   /** The kernel's own counters when the frame began. */
   readonly counters: CounterReading | undefined;
   readonly maps: Map<string, unknown>;
@@ -46,12 +48,22 @@ export interface OutputOptions {
   /** Reads the kernel's own counters; undefined where it is too soon. */
   readonly counters?: () => CounterReading["grown"] | undefined;
   readonly now: () => number;
-  readonly onTick: (tick: Tick) => void;
+  readonly onTick: (tick: Tick, boundary: Boundary | undefined) => void;
   readonly onAttached: () => void;
+}
+
+/** Where a tick ended, by the kernel's clock. Programs that run side by side agree on an exact one. */
+export interface Boundary {
+  readonly nsecs: number;
+  readonly exact: boolean;
 }
 
 export interface OutputReader {
   line(text: string): void;
+  /** Hands on what waits for what happens later, as it is: nothing more will be known of it. */
+  settle(): void;
+  /** Gives up what waits: it belongs to ticks that are somebody else's. */
+  forgetWaiting(): void;
   /** bpftrace has ended: what it printed at its end are the last counts. */
   end(): void;
 }
@@ -188,13 +200,14 @@ export function outputReader(options: OutputOptions): OutputReader {
     return { entries, other: wasPrinted ? missing : 0, lost: wasPrinted ? 0 : missing };
   };
 
-  const wallClock = (nsecs: number): number => {
+  /** Learns from a line that was printed at `nsecs`. */
+  const setClock = (nsecs: number): void => {
     const offset = options.now() - nsecs / 1e6;
     // A clock that was set is followed at once; a delay on the way is not.
     const stepped = clockOffset !== undefined && Math.abs(offset - clockOffset) > 5000;
     clockOffset = clockOffset === undefined || stepped ? offset : Math.min(clockOffset, offset);
-    return nsecs / 1e6 + clockOffset;
   };
+  const wallClock = (nsecs: number): number => nsecs / 1e6 + clockOffset!;
 
   const readCounters = (nsecs: number): CounterReading | undefined => {
     const grown = options.counters?.();
@@ -205,14 +218,17 @@ export function outputReader(options: OutputOptions): OutputReader {
     maps: Printed,
     copy: number,
     nsecs: number | undefined,
-    { force = false, last = false, counters }: {
+    { force = false, last = false, settling = false, exact = false, counters }: {
       force?: boolean;
       last?: boolean;
+      /** It brings what waited, and no time has passed. */
+      settling?: boolean;
+      exact?: boolean;
       counters?: CounterReading | undefined;
     } = {},
   ): void => {
     const reasons = readReasons(maps, copy);
-    const at = nsecs === undefined ? options.now() : wallClock(nsecs);
+    const at = settling ? lastAt : nsecs === undefined ? options.now() : wallClock(nsecs);
     const sent = readFlows(maps, copy);
     const counts = plan.maps.map((map) =>
       readMap(map, maps, copy, reasons, { last, now: at, sent })
@@ -246,7 +262,7 @@ export function outputReader(options: OutputOptions): OutputReader {
       ...(sent.size === 0 ? {} : { retransmits: sent }),
       counters,
       unreadable: unreadable + lostEvents,
-    });
+    }, nsecs === undefined ? undefined : { nsecs, exact });
     samples = [];
     unreadable = 0;
     lostEvents = 0;
@@ -264,7 +280,7 @@ export function outputReader(options: OutputOptions): OutputReader {
   const printed = (text: string): void => {
     const words = text.trimEnd().split(" ");
     const isFrame = frame !== undefined || atEnd.size > 0;
-    if (/^tick \d+ [01] \d+$/.test(text.trimEnd())) {
+    if (/^tick \d+ [01] \d+ \d+ [01]$/.test(text.trimEnd())) {
       // bpftrace reads what the kernel prints only when all its probes are attached; the record
       // that says so comes before they are.
       if (!attached) options.onAttached();
@@ -273,12 +289,20 @@ export function outputReader(options: OutputOptions): OutputReader {
         unreadable++;
         flush(false);
       }
-      const [tick, copy, nsecs] = words.slice(1).map(Number) as [number, number, number];
-      frame = { tick, copy, nsecs, counters: readCounters(nsecs), maps: new Map() };
+      const [tick = 0, copy = 0, nsecs = 0, now = 0, exact = 0] = words.slice(1).map(Number);
+      setClock(now);
+      frame = {
+        tick,
+        copy,
+        nsecs,
+        exact: exact === 1,
+        counters: readCounters(nsecs),
+        maps: new Map(),
+      };
     } else if (words[0] === "end" && frame !== undefined && Number(words[1]) === frame.tick) {
-      const { maps, copy, nsecs, counters } = frame;
+      const { maps, copy, nsecs, exact, counters } = frame;
       frame = undefined;
-      emit(maps, copy, nsecs, { force: true, counters });
+      emit(maps, copy, nsecs, { force: true, exact, counters });
     } else if (words[0] === "end" && isFrame) {
       unreadable++;
       flush(false);
@@ -308,6 +332,10 @@ export function outputReader(options: OutputOptions): OutputReader {
           if (!into.has(bare)) into.set(bare, value);
         }
       } else unreadable++;
+    },
+    settle: () => emit(new Map(), 0, undefined, { last: true, settling: true }),
+    forgetWaiting() {
+      for (const each of later) each.clear();
     },
     end: () => flush(true),
   };

@@ -13,6 +13,8 @@ export interface BpftraceRun {
   readonly ended: Promise<{ code: number | null; signal: string | null; error?: Error }>;
   /** Asks it to print its maps and go; kills it when it doesn't. */
   stop(): void;
+  /** Ends it at once. */
+  kill(): void;
 }
 
 /** It may be busy printing a large map; it must not be killed for that. */
@@ -113,6 +115,7 @@ function follow(
       return child.pid;
     },
     ended,
+    kill: () => signal("SIGKILL"),
     stop() {
       if (stopping) return;
       stopping = true;

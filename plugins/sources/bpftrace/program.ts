@@ -1,15 +1,19 @@
 // From a plan to a bpftrace program that runs as it is on 0.17, 0.23 and 0.27.
 //
 // Exactness: every map has two copies. A packet reads the flag @e once and counts in that copy; a
-// tick turns the flag, and prints the copy that nobody writes any more. Maps by key are then
-// cleared; the counts by reason never are (their keys are few), so a line that is lost on the way
-// costs nothing: the next one tells it again. @busy keeps a tick from turning the flag before
+// tick turns the flag, and a look later, when nobody writes it any more, prints the other copy. Maps by
+// key are then cleared; the counts by reason never are (their keys are few), so a line that is lost on
+// the way costs nothing: the next one tells it again. @busy keeps a tick from turning the flag before
 // user space has printed and cleared the last one.
+//
+// A tick ends at a multiple of the interval exactly: shortly before it the flag is armed, and packets
+// look at the time themselves. So two programs that run side by side agree which tick a packet is of.
 //
 // Only integers are printed, so no name that a stranger chose is ever in the output.
 import { fieldOf } from "../../../core/drop/field.ts";
 import type { FieldName } from "../../../core/drop/field.ts";
 import {
+  chooseCopy,
   fragmentCode,
   fragments,
   retransmitCode,
@@ -96,8 +100,7 @@ function probe(
   const top = wanted.filter((name) => fragments[name].arg !== undefined);
   const body: Lines = ["$reason = (uint64)(uint32)args->reason;"];
   for (const name of top) body.push(...codeLines(name, options.kernel));
-  if (plan.evidence === undefined) body.push("$e = @e;");
-  else body.push("$flags = @e;", "$e = $flags & 1;");
+  body.push(...chooseCopy.split("\n"));
   const emitted = new Set(top);
   const { lines, order } = groupBranches(plan, options, scalarOf, emitted);
   body.push(...lines, ...keepWhole(plan, options.kernel, order, emitted));
@@ -108,8 +111,9 @@ function codeLines(name: FragmentName, kernel: KernelFacts): Lines {
   return fragmentCode(name, kernel).split("\n").filter((line) => line.trim() !== "");
 }
 
-/** Each group has a bit in the flag, above the one that names the copy: so many can have one. */
-const mostKept = 60;
+/** Each group has a bit in the flag, above the two that say which copy: so many can have one. */
+const mostKept = 50;
+const firstGroupBit = 2;
 
 /** The groups whose drops are kept whole, as the numbers that they have in the program. */
 function keptGroups(plan: Plan, order: readonly number[]): number[] {
@@ -150,9 +154,9 @@ function keepWhole(
   ];
   if (keptGroups(plan, order).length === 0) return [];
   return ifElse(
-    "$flags > 1",
+    "$flags > 3",
     ifElse(
-      "(($flags >> ($group + 1)) & 1) == 1",
+      `(($flags >> ($group + ${firstGroupBit})) & 1) == 1`,
       ifElse("@quota[(int64)$group] > 0", look, []),
       [],
     ),
@@ -518,6 +522,9 @@ function sampler(samples: NonNullable<Plan["samples"]>, kernel: KernelFacts): Li
   ];
 }
 
+/** How many looks before a boundary the flag is armed: some of them can fall out. */
+const armedLooks = 3;
+
 /**
  * The tick. A timer's program doesn't run when it interrupts the probe on its CPU (the kernel lets
  * no tracing program interrupt another), so it looks often, and ticks when the time has come.
@@ -529,7 +536,8 @@ function ticker(
   order: readonly number[],
 ): Lines {
   const kept = plan.evidence === undefined ? [] : keptGroups(plan, order);
-  const all = kept.reduce((sum, number) => sum + 2 ** (number + 1), 0);
+  const bitOf = (number: number): number => 2 ** (number + firstGroupBit);
+  const all = kept.reduce((sum, number) => sum + bitOf(number), 0);
   const look = Math.max(1, Math.round(options.interval / looksPerTick));
   const nanoseconds = options.interval * 1_000_000;
   const copy = (n: 0 | 1): Lines => [
@@ -548,33 +556,53 @@ function ticker(
   const close = kept.length === 0 ? [] : [
     "$open = (int64)0;",
     ...kept.flatMap((number) =>
-      ifElse(`@quota[${number}] > 0`, [`$open = $open + ${2 ** (number + 1)};`], [])
+      ifElse(`@quota[${number}] > 0`, [`$open = $open + ${bitOf(number)};`], [])
     ),
-    "@e = (@e & 1) + $open;",
+    "@e = $copy + $open;",
   ];
-  const body = [
-    `@next = $now + ${nanoseconds} - ($now % ${nanoseconds});`,
+  const turn = (exact: 0 | 1): Lines => [
+    `$at = ${exact === 1 ? "@next" : "$now"};`,
+    `@next = $at + ${nanoseconds} - ($at % ${nanoseconds});`,
     "@busy[0] = 1;",
-    ...(kept.length === 0
-      ? ["$old = @e;", "@e = 1 - $old;"]
-      : ["$old = @e & 1;", `@e = 1 - $old + ${all};`]),
+    `@e = 1 - $copy${all === 0 ? "" : ` + ${all}`};`,
     "@tick = @tick + 1;",
-    `printf("tick %lld %lld %lld\\n", @tick, $old, $now);`,
-    ...ifElse("$old == 1", copy(1), copy(0)),
+    `printf("tick %lld %lld %lld %lld ${exact}\\n", @tick, $copy, $at, $now);`,
+    "@due = 1;",
     ...(plan.samples === undefined ? [] : [`@left[0] = ${plan.samples.perTick};`]),
     ...kept.flatMap((number) => [
       `@quota[${number}] = ${plan.evidence!.lookedAt};`,
       `@room[${number}] = ${plan.evidence!.perTick};`,
     ]),
     ...(kept.length === 0 ? [] : ["clear(@seen);"]),
+  ];
+  const print = [
+    ...ifElse("$copy == 1", copy(0), copy(1)),
+    "@due = 0;",
     `printf("end %lld\\n", @tick);`,
     "clear(@busy);",
   ];
+  const soon = `$now + ${armedLooks * look * 1_000_000} >= @next && @busy[0] == 0`;
   return [
     `interval:ms:${look}`,
     "{",
-    "  $now = nsecs;",
-    ...indent(ifElse("$now >= @next && @busy[0] == 0", body, close)),
+    ...indent([
+      "$now = nsecs;",
+      "$flags = @e;",
+      "$copy = $flags & 1;",
+      ...ifElse(
+        "@due == 1",
+        print,
+        ifElse(
+          "($flags & 2) == 2",
+          ifElse("$now >= @next", turn(1), []),
+          ifElse(
+            "$now >= @next",
+            ifElse("@busy[0] == 0", turn(0), close),
+            ifElse(soon, ["@e = $flags + 2;"], close),
+          ),
+        ),
+      ),
+    ]),
     "}",
   ];
 }
