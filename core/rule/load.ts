@@ -152,6 +152,8 @@ interface LoadedFile {
   readonly bundle: string;
   readonly inputs: readonly string[];
   readonly rules: readonly CheckedRule[];
+  /** The names of its rules, of those with mistakes too; undefined where it couldn't be run. */
+  readonly names: readonly string[] | undefined;
   readonly errors: readonly DropwatchError[];
   /** The bundle that could not be loaded since, and why. */
   readonly broken?: { readonly bundle: string; readonly errors: readonly DropwatchError[] };
@@ -200,12 +202,15 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
 /** Overrides of rules that there aren't. */
 function strangers(
   overrides: Overrides | undefined,
-  rules: readonly CheckedRule[],
+  files: readonly LoadedFile[],
 ): DropwatchError[] {
-  const own = rules.map(({ alert }) => alert);
+  const own = files.flatMap(({ names = [] }) => names);
   const names = [...own, ...ownRuleNames];
+  // A file that couldn't be run may have any.
+  const areAll = files.every(({ names }) => names !== undefined);
   return Object.entries(overrides ?? {}).flatMap(([name, { threshold, recovery }]) => {
     if (!names.includes(name)) {
+      if (!areAll) return [];
       return [badOverride(name, "there is no such rule", nearest(name, names))];
     }
     if (own.includes(name) || (threshold ?? recovery) === undefined) return [];
@@ -244,7 +249,7 @@ function collect(
       }
     }
   }
-  return { rules, errors: [...errors, ...strangers(overrides, rules)] };
+  return { rules, errors: [...errors, ...strangers(overrides, [...files.values()])] };
 }
 
 /** Whether a file can take the place of its last good version; what the config says wrong is not its. */
@@ -290,7 +295,7 @@ async function reloadFile(
   const { id: bundle = "", inputs = known?.inputs ?? [file] } = bundled.bundles.get(file) ?? {};
   if (known !== undefined && !bundled.errors.has(file) && bundle === known.bundle) {
     // It is as it was, or as it was before it was broken.
-    return { bundle, inputs, rules: known.rules, errors: known.errors };
+    return { bundle, inputs, rules: known.rules, names: known.names, errors: known.errors };
   }
   if (known?.broken !== undefined && bundle !== "" && known.broken.bundle === bundle) return known;
   const checked = checkFile(await loadFile(file, bundled, host, true), context);
@@ -337,8 +342,8 @@ interface CheckOptions extends Pick<LoadOptions, "interval" | "overrides"> {
 function checkFile(
   ran: RanFile,
   { facts, interval, overrides }: CheckOptions,
-): { rules: CheckedRule[]; errors: readonly DropwatchError[] } {
-  if ("errors" in ran) return { rules: [], errors: ran.errors };
+): Pick<LoadedFile, "rules" | "names" | "errors"> {
+  if ("errors" in ran) return { rules: [], names: undefined, errors: ran.errors };
   const { file, bundle } = ran;
   const texts = new Map<string, string>();
   const source = (name: string): string => {
@@ -362,6 +367,7 @@ function checkFile(
   );
   return {
     rules: checked.flatMap(({ rule }) => rule === undefined ? [] : [rule]),
+    names: ran.rules.map(({ alert }) => String(alert)),
     errors: [...wrong, ...checked.flatMap(({ errors }) => errors)],
   };
 }

@@ -110,8 +110,10 @@ describe("rules that change while they are watched", () => {
     expect(data.rules).toEqual([{ alert: "A", total: 20_000 }, { alert: "B", total: 20_000 }]);
     expect(data.restarts).toBe(0);
     expect(data.lost).toBe(0);
-    console.error(`reloads took ${times.map((ms) => ms.toFixed(0)).join(", ")} ms; ` +
-      `the alert came after ${late.toFixed(0)} ms`);
+    console.error(
+      `reloads took ${times.map((ms) => ms.toFixed(0)).join(", ")} ms; ` +
+        `the alert came after ${late.toFixed(0)} ms`,
+    );
     for (const ms of times) expect(ms).toBeLessThan(1000);
     expect(late).toBeLessThan(2200);
   });
@@ -167,9 +169,9 @@ export default rule({
     await watch.line((line) => line.includes("RuleDisabled") && line.includes("RULE_HUNG"));
     expect(await watch.stop()).toBe(0);
     expect(await orphans()).toEqual([]);
-    expect((await readdir(tmpdir())).filter((name) =>
-      name.startsWith(`dropwatch-rules-${watch.pid}.`)
-    )).toEqual([]);
+    expect(
+      (await readdir(tmpdir())).filter((name) => name.startsWith(`dropwatch-rules-${watch.pid}.`)),
+    ).toEqual([]);
   });
 });
 
