@@ -166,6 +166,48 @@ export default rule({
   }
 });
 
+describe("code that is slow", () => {
+  test("is moved to a process of its own: others are in time again", async () => {
+    const slow = `each: () => { for (const end = Date.now() + 250; Date.now() < end;); },`;
+    const run = await start({
+      files: {
+        "a.ts": codeText("A", slow),
+        "b.ts": codeText("B", slow),
+        "c.ts": codeText("C", slow),
+        "good.ts": codeText("GoodCode", `each: (_, { fire }) => fire(1),`),
+      },
+    });
+    const late: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      const began = performance.now();
+      await run.second(closed(1, `${100 + i}`));
+      await until(() => run.told("GoodCode").length === i + 1);
+      late.push(performance.now() - began);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, 1000 - late[i]!)));
+    }
+    expect(Math.max(...late.slice(4))).toBeLessThan(250);
+    expect(run.log).toEqual([]);
+  }, 20_000);
+
+  if (deno) {
+    test("or opens a socket under Deno, is refused, and named", async () => {
+      const run = await start({
+        files: {
+          "bad.ts": codeText("Bad", `each: () => { Deno.listen({ port: 0 }); },`),
+          "plain.ts": ruleText("Plain"),
+        },
+      });
+      await run.second(closed(100));
+      await until(() => run.log.some((line) => line.startsWith("Bad: ")));
+      expect(run.log.join("")).toContain("net access");
+      await run.second();
+      await until(() => errorsOf(run, "RuleError").length > 0);
+      expect(errorsOf(run, "RuleError")).toEqual(["Bad CODE_FAILED"]);
+      expect(run.told("Plain")).toEqual(["Plain firing"]);
+    });
+  }
+});
+
 describe("a summary that", () => {
   test("hangs goes out as a plain text, and alerts of others aren't late", async () => {
     const run = await start({
