@@ -4,13 +4,17 @@ import { watch } from "node:fs";
 import type { FSWatcher } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { reasonOf, showError } from "../core/error.ts";
-import type { DropwatchError } from "../core/error.ts";
+import { reasonOf } from "../core/error.ts";
+import type { Reload } from "../core/pipeline.ts";
 import { findRuleFiles } from "../core/rule/load.ts";
 import type { RuleSet } from "../core/rule/load.ts";
 
 /** Editors write a file in several steps: milliseconds of quiet before it is read. */
 const quiet = 100;
+/** How long changes that don't end are waited for. */
+const longestQuiet = 500;
+/** What `--state` writes isn't a rule's, wherever it lies. */
+const notOurs = /\.sqlite(-\w+)?$/;
 
 export interface RuleChanges {
   /** Reads the rules again, changed or not. */
@@ -19,32 +23,30 @@ export interface RuleChanges {
 }
 
 /**
- * Calls `reload` with the rule files that there are now, at each change in `places` (folders and files)
- * and of what rules import from elsewhere.
+ * Calls `reload` with what finds the rule files, at each change in `places` (folders and files) and of
+ * what rules import from elsewhere.
  */
 export function watchRules(
   places: readonly string[],
   rules: Pick<RuleSet, "inputs">,
-  reload: (files: readonly string[]) => Promise<void>,
+  reload: Reload,
   log: (message: string) => void,
 ): RuleChanges {
   const watchers = new Map<string, { readonly recursive: boolean; readonly watcher: FSWatcher }>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
+  let latest = Infinity;
   const soon = (): void => {
     clearTimeout(timer);
-    if (!stopped) timer = setTimeout(look, quiet);
+    if (stopped) return;
+    const now = performance.now();
+    latest = Math.min(latest, now + longestQuiet);
+    timer = setTimeout(look, Math.max(0, Math.min(quiet, latest - now)));
   };
   const look = (): void => {
     clearTimeout(timer);
-    void (async () => {
-      try {
-        await reload(await findRuleFiles(places));
-      } catch (thrown) {
-        log(`cannot read the rules again: ${showError(thrown as DropwatchError)}`);
-      }
-      followImports();
-    })();
+    latest = Infinity;
+    if (!stopped) void reload(() => findRuleFiles(places)).then(followImports);
   };
   const follow = (folder: string, recursive: boolean): void => {
     const isSeen = [...watchers].some(([known, { recursive }]) =>
@@ -54,6 +56,7 @@ export function watchRules(
     try {
       const watcher = watch(folder, { recursive }, (_, name) => {
         // A folder that isn't of rules may hold anything.
+        if (name !== null && notOurs.test(name)) return;
         if (recursive || name === null || isOurs(join(folder, name))) soon();
       });
       watcher.on("error", (error) => cannotSee(folder, error));

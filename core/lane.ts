@@ -1,6 +1,6 @@
 // The rules of one file whose code has to be run for each tick: filters, `each`, `tick`. They have a
 // watch and a queue of ticks of their own, so that what one of them does delays nobody else.
-import { codeFailed, tooSlow } from "./error.ts";
+import { codeFailed, reasonOf, tooSlow } from "./error.ts";
 import type { DropwatchError } from "./error.ts";
 import type { CheckedRule } from "./rule/checked.ts";
 import type { RuleHost } from "./rule/host.ts";
@@ -39,7 +39,16 @@ export function makeLane(first: Watch, options: LaneOptions): Lane {
   let skipped = 0;
   let last: Promise<void> = Promise.resolve();
   const enqueue = (work: () => Promise<void> | void): void => {
-    last = last.then(work);
+    // A mistake costs one tick, not all that follow.
+    last = last.then(work).catch((thrown) => {
+      for (const rule of watch.rules) {
+        options.onFailure(
+          rule,
+          codeFailed({ file: rule.file }, "code", reasonOf(thrown)),
+          watch.memory.at ?? 0,
+        );
+      }
+    });
   };
   return {
     get watch() {
@@ -61,8 +70,11 @@ export function makeLane(first: Watch, options: LaneOptions): Lane {
       skipped = 0;
       waiting++;
       enqueue(async () => {
-        await judge(watch, gap === undefined ? tick : { ...tick, gap }, happened, options);
-        waiting--;
+        try {
+          await judge(watch, gap === undefined ? tick : { ...tick, gap }, happened, options);
+        } finally {
+          waiting--;
+        }
       });
     },
     idle: () => last,

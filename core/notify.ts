@@ -2,6 +2,7 @@
 import { fingerprint, plainSummary } from "./alert/alert.ts";
 import type { AlertData, AlertMessage } from "./alert/alert.ts";
 import type { DropwatchError } from "./error.ts";
+import { streamsOf } from "./rule/checked.ts";
 import type { CheckedRule } from "./rule/checked.ts";
 import type { RuleHost } from "./rule/host.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
@@ -21,11 +22,11 @@ export interface NotifyOptions {
 
 export interface Notifier {
   message(transition: Transition): Promise<AlertMessage>;
-  /** What was sent of an alert that fires. */
+  /** What was sent of an alert that fires; nothing is while its rule is in shadow. */
   sent(rule: CheckedRule, labels: Transition["labels"]): AlertData | undefined;
   /** Takes up what an earlier run has sent. */
   restore(data: AlertData): void;
-  /** The end of an alert whose rule is gone. */
+  /** The end of an alert whose rule is gone, or says no more. */
   orphan(data: AlertData, at: number): AlertMessage;
 }
 
@@ -36,10 +37,13 @@ export function labelsOf(rule: CheckedRule, labels: Transition["labels"]): Recor
 
 export function makeNotifier(options: NotifyOptions): Notifier {
   /** By fingerprint. */
-  const fired = new Map<string, AlertData>();
+  const fired = new Map<string, { readonly data: AlertData; readonly told: boolean }>();
   return {
-    sent: (rule, labels) => fired.get(fingerprint(labelsOf(rule, labels))),
-    restore: (data) => void fired.set(data.fingerprint, data),
+    sent(rule, labels) {
+      const known = fired.get(fingerprint(labelsOf(rule, labels)));
+      return known?.told === true ? known.data : undefined;
+    },
+    restore: (data) => void fired.set(data.fingerprint, { data, told: true }),
     orphan(data, at) {
       fired.delete(data.fingerprint);
       const timestamp = new Date(at).toISOString();
@@ -56,7 +60,7 @@ export function makeNotifier(options: NotifyOptions): Notifier {
       const print = fingerprint(labels);
       // As with Prometheus, an alert that ends says what it said when it fired: "refuses 0 packets/s"
       // would tell nobody what is over.
-      const before = fired.get(print);
+      const before = fired.get(print)?.data;
       const annotations = before?.annotations ?? await annotate(transition, labels, options);
       const at = new Date(transition.at).toISOString();
       const data: AlertData = {
@@ -68,6 +72,7 @@ export function makeNotifier(options: NotifyOptions): Notifier {
         value,
         peak,
         total,
+        ...("health" in streamsOf(rule.condition)[0].stream ? { of: "health" } : {}),
         startsAt: new Date(transition.since).toISOString(),
         endsAt: status === "resolved" ? at : null,
         fingerprint: print,
@@ -75,7 +80,7 @@ export function makeNotifier(options: NotifyOptions): Notifier {
         lost,
         evidence: before?.evidence ?? options.evidence(transition) ?? {},
       };
-      if (status === "firing") fired.set(print, data);
+      if (status === "firing") fired.set(print, { data, told: rule.mode === "alert" });
       else fired.delete(print);
       return { type: `alert.${status}`, timestamp: at, data };
     },

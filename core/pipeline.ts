@@ -1,13 +1,16 @@
 // The one file that joins the stages: rules → plan → source → watches → texts → sinks.
+import { setTimeout as sleep } from "node:timers/promises";
 import { makeQueue } from "./alert/queue.ts";
+import type { AlertMessage } from "./alert/alert.ts";
 import type { Queue } from "./alert/queue.ts";
 import type { Sink } from "./alert/sink.ts";
-import { DropwatchError, noReplan, reasonOf, showError } from "./error.ts";
+import { fingerprint } from "./alert/alert.ts";
+import { DropwatchError, noReplan, printable, reasonOf, showError } from "./error.ts";
 import { forgetUnsaved, makeKeeper, readMemory } from "./keep.ts";
 import type { Keeper } from "./keep.ts";
 import { makeLane } from "./lane.ts";
 import type { Lane } from "./lane.ts";
-import { makeNotifier } from "./notify.ts";
+import { labelsOf, makeNotifier } from "./notify.ts";
 import { plural } from "./number.ts";
 import type { Drop } from "./drop/field.ts";
 import { makePlan } from "./plan/plan.ts";
@@ -18,6 +21,7 @@ import type { RuleSet } from "./rule/load.ts";
 import { makeOffences } from "./rule/offence.ts";
 import type { Override } from "./rule/override.ts";
 import { ownBundle, ownRules } from "./rule/own_rules.ts";
+import type { Mode } from "./rule/rule.ts";
 import type { StateStore } from "./store.ts";
 import { evidenceFor, evidenceLog } from "./watch/evidence.ts";
 import type { Happened } from "./watch/health.ts";
@@ -53,8 +57,8 @@ export interface PipelineOptions {
   readonly store?: StateStore | undefined;
   /** What the config says of rules. */
   readonly overrides?: Readonly<Record<string, Override>> | undefined;
-  /** Called once with what reads the rules again. */
-  readonly onReload?: (reload: (files: readonly string[]) => Promise<void>) => void;
+  /** Called with what reads the rules again, given what finds their files. */
+  readonly onReload?: (reload: Reload) => void;
   readonly onAttached?: () => void;
   /** After the watch of the rules without code has seen the tick. */
   readonly onTick?: (tick: Tick, watch: Watch) => void;
@@ -64,6 +68,13 @@ export interface PipelineOptions {
   readonly onEnd?: (active: readonly ActiveAlert[]) => void;
 }
 
+/** Reads the rules again; settles when that is done, or was refused. */
+export type Reload = (find: () => Promise<readonly string[]>) => Promise<void>;
+
+/** How many texts of a rule are asked for at once: one that hangs isn't asked for many more. */
+const textsAtOnce = 8;
+/** Milliseconds for which the rules before a reload are kept for what still needs them. */
+const reloadPatience = 2000;
 /** Milliseconds that sinks have at the end for what still waits. */
 const drainPatience = 5000;
 const defaultMaxSeries = 100_000;
@@ -130,12 +141,13 @@ async function watchWith(
     counted: 0,
     other: 0,
     lost: 0,
-    refused: 0,
     restarts: 0,
     seconds: 0,
   };
   /** Files that can't be loaded as they are now. */
   let broken: Happened[] = [];
+  /** Why the last reload was refused as a whole. */
+  let refusal: Happened[] = [];
 
   const onFailure = (rule: CheckedRule, error: DropwatchError, at: number): void => {
     log(`${rule.alert}: ${reasonOf(error)}`);
@@ -144,28 +156,86 @@ async function watchWith(
     }
   };
 
-  /** What was judged becomes messages, in order. */
-  let texts: Promise<void> = Promise.resolve();
+  /** What was judged becomes messages: those of a rule in order, and nobody waits for another's. */
+  const orders = new Map<string, Promise<void>>();
+  const inOrder = (alert: string, work: () => Promise<void>): void => {
+    const last = (orders.get(alert) ?? Promise.resolve()).then(work)
+      .catch((thrown) => log(`${alert}: ${reasonOf(thrown)}`))
+      .finally(() => {
+        if (orders.get(alert) === last) orders.delete(alert);
+      });
+    orders.set(alert, last);
+  };
   const onTransitions = (transitions: readonly Transition[], at: number): void => {
     for (const each of transitions) options.onTransition?.(each);
     // Where nobody is told, and nothing is kept, no texts are needed.
-    if (transitions.length === 0 && keeper === undefined) return;
     if (queues.length === 0 && keeper === undefined) return;
+    for (const [alert, own] of Map.groupBy(transitions, ({ rule }) => rule.alert)) {
+      inOrder(alert, () => notify(own, at));
+    }
+    keeper?.keep(at, []);
+  };
+  const notify = async (transitions: readonly Transition[], at: number): Promise<void> => {
     const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
-    texts = texts.then(async () => {
-      const messages = await Promise.all(due.map(async (transition) => ({
-        message: await notifier.message(transition),
-        mode: transition.rule.mode,
-      })));
-      // Kept before they are sent: whoever is killed in between must know that they may have been.
-      keeper?.keep(at, transitions);
-      for (const { message, mode } of messages) {
-        if (mode === "shadow") {
-          const { alert, status, annotations } = message.data;
-          log(`${alert} would be ${status}, and is in shadow: ${annotations["summary"]}`);
-        } else queues.forEach((queue) => queue.push(message));
-      }
-    });
+    const messages: { readonly message: AlertMessage; readonly mode: Mode }[] = [];
+    for (let from = 0; from < due.length; from += textsAtOnce) {
+      messages.push(
+        ...await Promise.all(
+          due.slice(from, from + textsAtOnce).map(async (transition) => ({
+            message: await notifier.message(transition),
+            mode: transition.rule.mode,
+          })),
+        ),
+      );
+    }
+    // Kept before they are sent: whoever is killed in between must know that they may have been.
+    keeper?.keep(at, transitions);
+    for (const { message, mode } of messages) {
+      if (mode === "shadow") {
+        const { alert, status, annotations } = message.data;
+        const summary = printable(annotations["summary"] ?? "");
+        log(`${alert} would be ${status}, and is in shadow: ${summary}`);
+      } else queues.forEach((queue) => queue.push(message));
+    }
+  };
+
+  /**
+   * Who was told of an alert is told of its end when its rule goes into shadow, and of one that fires
+   * when its rule comes out of it.
+   */
+  const settleModes = (watch: Watch, at: number): void => {
+    const firing = watch.active().filter(({ state }) => state.state === "firing")
+      .map((active) => ({ ...active, state: { ...active.state } }));
+    for (const [rule, own] of Map.groupBy(firing, ({ rule }) => rule)) {
+      inOrder(rule.alert, async () => {
+        const untold: Transition[] = [];
+        const ends: AlertMessage[] = [];
+        for (const { labels, state } of own) {
+          const sent = notifier.sent(rule, labels);
+          if (rule.mode === "alert" && sent === undefined) {
+            untold.push(transitionOf(rule, "firing", labels, state, at));
+          } else if (rule.mode === "shadow" && sent !== undefined) {
+            ends.push(notifier.orphan(sent, at));
+          }
+        }
+        if (untold.length > 0) await notify(untold, at);
+        if (ends.length === 0) return;
+        keeper?.keep(
+          at,
+          own.map(({ labels, state }) => transitionOf(rule, "firing", labels, state, at)),
+        );
+        for (const end of ends) queues.forEach((queue) => queue.push(end));
+      });
+    }
+  };
+
+  /** Of files that have no code any more, or are gone: what waits there is still judged. */
+  const leaving = new Set<Lane>();
+  const refusals = new WeakMap<Watch, number>();
+  const newlyRefused = (watch: Watch): number => {
+    const before = refusals.get(watch) ?? 0;
+    refusals.set(watch, watch.refused);
+    return watch.refused - before;
   };
 
   const evidence = evidenceLog(options.rules.rules, facts.world, facts.release ?? "");
@@ -194,6 +264,7 @@ async function watchWith(
         known.replace((old) => {
           const fresh = watchOf(rules, [old.memory]);
           endOrphans(old, all);
+          settleModes(fresh, fresh.memory.at ?? Date.now());
           return fresh;
         });
         return known;
@@ -213,8 +284,12 @@ async function watchWith(
     const watch = watchOf(all.filter((rule) => !needsCode(rule)), []);
     if (before !== undefined) {
       endOrphans(before.watch, all);
+      settleModes(watch, watch.memory.at ?? Date.now());
       for (const [file, lane] of before.lanes) {
-        if (!lanes.has(file)) lane.replace((old) => (endOrphans(old, all), old));
+        if (lanes.has(file)) continue;
+        lane.replace((old) => (endOrphans(old, all), old));
+        leaving.add(lane);
+        void lane.idle().then(() => leaving.delete(lane));
       }
     }
     return { rules: all, plan, watch, lanes };
@@ -225,18 +300,9 @@ async function watchWith(
     const still = new Set(rules.map(identityOf));
     const at = old.memory.at ?? Date.now();
     const ended = old.active().filter(({ rule }) => !still.has(identityOf(rule)))
-      .map(({ rule, labels, state }): Transition => ({
-        rule,
-        change: state.state === "firing" ? "resolved" : "inactive",
-        labels,
-        value: state.value,
-        peak: state.peak,
-        total: state.total,
-        since: state.since,
-        at,
-        exact: true,
-        lost: 0,
-      }));
+      .map(({ rule, labels, state }) =>
+        transitionOf(rule, state.state === "firing" ? "resolved" : "inactive", labels, state, at)
+      );
     if (ended.length > 0) onTransitions(ended, at);
   };
 
@@ -263,23 +329,30 @@ async function watchWith(
       memories: () => memoriesOf(current),
     }, say);
     const orphans = store.load().filter((saved) => {
-      const known = watchesOf(current).some((watch) => watch.restore(saved));
+      const { alert, labels, sent } = saved;
+      const rule = current.rules.find((each) => each.alert === alert);
+      // With other labels or another severity it is another alert to those who were told.
+      const isSame = rule !== undefined &&
+        (sent === undefined || fingerprint(labelsOf(rule, labels)) === sent.fingerprint);
+      const known = isSame && watchesOf(current).some((watch) => watch.restore(saved));
       if (known && saved.sent !== undefined) notifier.restore(saved.sent);
       return !known;
     });
     keeper.forget(orphans);
+    keeper.keep(-Infinity, []);
     // Whoever was told of an alert is told of its end, also when its rule is gone.
     for (const { sent } of orphans) {
       const message = sent && notifier.orphan(sent, Date.now());
       if (message !== undefined) queues.forEach((queue) => queue.push(message));
     }
+    for (const watch of watchesOf(current)) settleModes(watch, Date.now());
   } else if (options.rules.rules.some(({ condition }) => condition.is === "first")) {
     log("first() remembers only as long as dropwatch runs: --state DIR keeps what it has seen");
   }
 
   /** Rules that wait for the first tick of their plan. */
   let next:
-    | { readonly rules: readonly CheckedRule[]; readonly plan: Plan; readonly swapped: () => void }
+    | { readonly rules: readonly CheckedRule[]; readonly plan: Plan; readonly adopt: () => void }
     | undefined;
   const swap = (rules: readonly CheckedRule[], plan: Plan): void => {
     current = makeWatched(withOwn(rules), plan, current);
@@ -290,7 +363,7 @@ async function watchWith(
   const onTick = (tick: Tick): void | Promise<void> => {
     if (next !== undefined && tick.plan === next.plan) {
       swap(next.rules, next.plan);
-      next.swapped();
+      next.adopt();
       next = undefined;
     }
     sums.ticks++;
@@ -298,17 +371,16 @@ async function watchWith(
     for (const name of ["seen", "counted", "other", "lost"] as const) sums[name] += tick[name];
     if (tick.gap?.over === true) sums.restarts++;
     evidence.add(tick);
-    const happened: Happened[] = [...offences.take(), ...broken];
-    const refused = watchesOf(current).reduce((all, watch) => all + watch.refused, 0);
-    if (refused > sums.refused) {
-      happened.push({ event: "refused", n: refused - sums.refused });
+    const happened: Happened[] = [...offences.take(), ...broken, ...refusal];
+    const refused = watchesOf(current).reduce((all, watch) => all + newlyRefused(watch), 0);
+    if (refused > 0) {
+      happened.push({ event: "refused", n: refused });
       say(
         "series",
         `rules have more than ${maxSeries} combinations of labels in a window: the rest is not ` +
           `told apart`,
       );
     }
-    sums.refused = refused;
     for (const lane of current.lanes.values()) lane.push(tick, happened);
     onTransitions(current.watch.tick(tick, happened), tick.at);
     if (keeper === undefined) memoriesOf(current).forEach(forgetUnsaved);
@@ -319,57 +391,66 @@ async function watchWith(
   };
 
   let reloading: Promise<void> = Promise.resolve();
-  const told = new Set(options.rules.errors.map(showError));
   const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
-  const reload = async (files: readonly string[]): Promise<void> => {
+  const told = new Set(options.rules.errors.map(showError));
+  const sayErrors = (errors: readonly DropwatchError[]): void => {
+    broken = errors.map(failedReload);
+    for (const text of errors.map(showError)) if (!told.has(text)) log(text);
+    told.clear();
+    for (const error of errors) told.add(showError(error));
+  };
+  const reload = async (find: () => Promise<readonly string[]>): Promise<void> => {
     // A source that hasn't begun can't be given another plan.
     await begun.promise;
     if (options.signal.aborted) return;
-    const again = await options.rules.reload(files);
-    broken = again.errors.map(failedReload);
-    for (const error of again.errors) {
-      const text = showError(error);
-      if (!told.has(text)) log(text);
-      told.add(text);
-    }
-    if (again.errors.length === 0) told.clear();
+    const again = await options.rules.reload(await find());
+    refusal = [];
+    sayErrors(again.errors);
     const before = current.rules.filter(({ bundle }) => bundle !== ownBundle);
     const same = before.length === again.rules.length &&
       before.every((rule, i) => rule === again.rules[i]);
-    if (same) return;
-    const lanes = [...current.lanes.values()];
-    try {
+    if (!same) {
       const plan = planRules(again.rules, facts, style);
       if (samePlan(plan, current.plan)) swap(again.rules, current.plan);
-      else await replan(again.rules, plan);
-    } catch (thrown) {
-      next = undefined;
-      if (options.signal.aborted) return;
-      const error = thrown as DropwatchError;
-      log(`the rules are as they were: ${showError(error)}`);
-      broken.push(failedReload(error));
-      return;
+      else if (!await replan(again.rules, plan)) return;
+      log(`reloaded: ${plural(again.rules.length, "rule")}`);
+      await settled();
     }
-    log(`reloaded: ${plural(again.rules.length, "rule")}`);
-    // What is under way with the rules before comes to its end first.
-    await Promise.all(lanes.map((lane) => lane.idle()));
-    await texts;
     await again.done();
   };
-  const replan = async (rules: readonly CheckedRule[], plan: Plan): Promise<void> => {
+  /** Waits, not for ever, for what is still to be made by the rules before. */
+  const settled = async (): Promise<void> => {
+    const timer = new AbortController();
+    const enough = sleep(reloadPatience, undefined, { signal: timer.signal }).catch(() => {});
+    const lanes = [...current.lanes.values(), ...leaving];
+    const idle = Promise.all(lanes.map((lane) => lane.idle()))
+      .then(() => Promise.all(orders.values()));
+    await Promise.race([idle, enough]);
+    timer.abort();
+  };
+  /** False where the source ended in the meantime. */
+  const replan = async (rules: readonly CheckedRule[], plan: Plan): Promise<boolean> => {
     if (source.replan === undefined) throw noReplan(source.name);
-    const { promise, resolve: swapped } = Promise.withResolvers<void>();
-    next = { rules, plan, swapped };
+    const adopted = Promise.withResolvers<true>();
+    const over = ended.promise.then(() => false as const);
+    const change = async (plan: Plan): Promise<true> => {
+      next = { rules, plan, adopt: () => adopted.resolve(true) };
+      await source.replan!(plan);
+      return true;
+    };
     try {
-      await source.replan(plan);
+      const changed = change(plan).catch((thrown) => {
+        if (!isRefused(thrown) || style === "keys") throw thrown;
+        log(tooComplex);
+        return change(planRules(rules, facts, "keys"));
+      });
+      // Not before its first tick: until then the rules before are watched, and ticks are of their plan.
+      return await Promise.race([changed.then(() => adopted.promise), over]);
     } catch (thrown) {
-      if (!isRefused(thrown) || style === "keys") throw thrown;
-      log(tooComplex);
-      next = { rules, plan: planRules(rules, facts, "keys"), swapped };
-      await source.replan(next.plan);
+      next = undefined;
+      throw thrown;
     }
-    await Promise.race([promise, ended.promise]);
   };
   options.rules.onBlame((bundle, error) => {
     for (const rule of current.rules) {
@@ -377,7 +458,14 @@ async function watchWith(
     }
   });
   // One after the other: each begins with what the one before has left.
-  options.onReload?.((files) => reloading = reloading.then(() => reload(files)));
+  options.onReload?.((find) =>
+    reloading = reloading.then(() => reload(find)).catch((thrown: unknown) => {
+      if (options.signal.aborted) return;
+      const error = thrown as DropwatchError;
+      log(`the rules are as they were: ${showError(error)}`);
+      refusal = [failedReload(error)];
+    })
+  );
 
   try {
     await source.run({
@@ -397,10 +485,10 @@ async function watchWith(
     ended.resolve();
   }
   await reloading;
-  await Promise.all([...current.lanes.values()].map((lane) => lane.idle()));
+  await Promise.all([...current.lanes.values(), ...leaving].map((lane) => lane.idle()));
   options.onEnd?.(watchesOf(current).flatMap((watch) => watch.active()));
-  texts = texts.then(() => keeper?.keep(Infinity, []));
-  await texts;
+  while (orders.size > 0) await Promise.all(orders.values());
+  keeper?.keep(Infinity, []);
   const totals = new Map(
     watchesOf(current).flatMap((watch) =>
       watch.rules.map(({ alert }, i) => [alert, watch.totals()[i]!])
@@ -419,6 +507,17 @@ async function watchWith(
   };
 }
 
+/** What an alert's state is to those who are told, where no tick has changed it. */
+function transitionOf(
+  rule: CheckedRule,
+  change: Transition["change"],
+  labels: Transition["labels"],
+  { value, peak, total, since }: ActiveAlert["state"],
+  at: number,
+): Transition {
+  return { rule, change, labels, value, peak, total, since, at, exact: true, lost: 0 };
+}
+
 function watchesOf({ watch, lanes }: Watched): Watch[] {
   return [watch, ...[...lanes.values()].map((lane) => lane.watch)];
 }
@@ -433,7 +532,8 @@ function keeps(watched: Watched, rule: CheckedRule, drop: Drop): boolean {
 }
 
 function failedReload(error: DropwatchError): Happened {
-  return { event: "reloadFailed", file: error.place?.file ?? "", why: error.code, n: 1 };
+  const { code = "ERROR", place } = error as Partial<DropwatchError>;
+  return { event: "reloadFailed", file: place?.file ?? "", why: code, n: 1 };
 }
 
 /** Whether two plans count the same, in whatever order. */

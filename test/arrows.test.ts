@@ -218,6 +218,7 @@ describe("what touches the world", () => {
     expect([...touching].sort()).toEqual([
       "core/rule/host.ts",
       "core/rule/host_child.ts",
+      "core/rule/host_folder.ts",
       "core/rule/host_process.ts",
       "core/rule/load.ts",
       "core/store.ts",

@@ -20,6 +20,8 @@ export interface AlertData {
   readonly peak: number;
   /** How many drops matched since it began. */
   readonly total: number;
+  /** Where it isn't about drops, but about dropwatch itself: `total` is how often that happened. */
+  readonly of?: "health";
   readonly startsAt: string;
   readonly endsAt: string | null;
   /** The identity of the alert, as Alertmanager computes it from the labels. */

@@ -1,6 +1,6 @@
 // Turns rule files (and the config) into bundles that a process can import. Nothing of them is run
 // here; esbuild only reads.
-import { build } from "esbuild";
+import { build, stop } from "esbuild";
 import type { BuildFailure, Message, Plugin } from "esbuild";
 import { createHash } from "node:crypto";
 import { SourceMap } from "node:module";
@@ -85,6 +85,7 @@ function syntaxError(message: Message, entry: string): DropwatchError {
 async function bundleAll(
   files: readonly string[],
   bundles: Map<string, Bundle>,
+  again = true,
 ): Promise<BuildFailure | undefined> {
   try {
     const result = await build({
@@ -119,7 +120,10 @@ async function bundleAll(
     if (typeof thrown === "object" && thrown !== null && "errors" in thrown) {
       return thrown as BuildFailure;
     }
-    throw thrown;
+    // esbuild is a process, which somebody may have ended: another one is started.
+    if (!again || !/service/.test(String(thrown))) throw thrown;
+    await stop();
+    return await bundleAll(files, bundles, false);
   }
 }
 

@@ -5,7 +5,7 @@ import { nearest } from "../nearest.ts";
 import type { Sink } from "../alert/sink.ts";
 import type { Source } from "../watch/source.ts";
 import { milliseconds } from "./duration.ts";
-import { OverridesSchema } from "./override.ts";
+import { overrideKeys, OverridesSchema } from "./override.ts";
 import type { Overrides } from "./override.ts";
 
 /** What a config may hold; an option of the command line wins over it. */
@@ -118,6 +118,13 @@ export function readConfig(file: string, value: unknown): Config {
   const unknown = Object.keys(value as object).find((key) => !Object.hasOwn(entries, key));
   if (unknown !== undefined) {
     throw unknownConfigKey(file, unknown, nearest(unknown, Object.keys(entries)));
+  }
+  for (const [alert, override] of Object.entries((value as Config).overrides ?? {})) {
+    if (typeof override !== "object" || override === null) continue;
+    const odd = Object.keys(override).find((key) => !overrideKeys.includes(key));
+    if (odd !== undefined) {
+      throw unknownConfigKey(file, `overrides.${alert}.${odd}`, nearest(odd, overrideKeys));
+    }
   }
   const result = v.safeParse(ConfigSchema, value);
   if (result.success) return result.output;

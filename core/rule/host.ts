@@ -19,6 +19,7 @@ import type {
   Reply,
   UncheckedRule,
 } from "./host_message.ts";
+import { folderName, removeLeftovers } from "./host_folder.ts";
 import { nobody, startHostProcess } from "./host_process.ts";
 import type { End, HostProcess } from "./host_process.ts";
 import type { AlertFacts, TextName } from "./rule.ts";
@@ -64,7 +65,8 @@ export async function startRuleHost(
   log: (message: string) => void,
   blame: (bundle: string, error: DropwatchError) => void = () => {},
 ): Promise<RuleHost> {
-  const folder = await mkdtemp(join(tmpdir(), "dropwatch-rules-"));
+  await removeLeftovers(tmpdir());
+  const folder = await mkdtemp(join(tmpdir(), `${folderName(process.pid)}-`));
   const root = process.getuid?.() === 0;
   const program = join(folder, "host.mjs");
   // The child's group may read, nobody but us may write, and others may not even look.
@@ -96,7 +98,7 @@ export async function startRuleHost(
   };
 
   /** A question to a process of its own. */
-  const askApart = (request: Question): Promise<Reply> =>
+  const askAlone = (request: Question): Promise<Reply> =>
     new Promise((resolve, reject) => {
       const own = launch(({ suspect, error, rest, how }) => {
         suspect?.reject(error!);
@@ -108,6 +110,37 @@ export async function startRuleHost(
       }, reject));
     });
 
+  /** Files that change together are tried in one process; what fails there is tried again, alone. */
+  let trial: { readonly process: HostProcess; answered: number; open: number } | undefined;
+  const askApart = (request: Question): Promise<Reply> =>
+    new Promise((resolve, reject) => {
+      const mine = trial ??= {
+        process: launch(({ suspect, error, rest, how, failedStart }) => {
+          if (trial === mine) trial = undefined;
+          if (suspect !== undefined && mine.answered === 0) suspect.reject(error!);
+          else if (suspect !== undefined) {
+            askAlone(suspect.request).then(suspect.resolve, suspect.reject);
+          }
+          for (const each of rest) {
+            if (failedStart || closed) each.reject(hostFailed(how));
+            else askApart(each.request).then(each.resolve, each.reject);
+          }
+        }),
+        answered: 0,
+        open: 0,
+      };
+      mine.open++;
+      mine.process.ask(waiting(request, (reply) => {
+        const isFirst = mine.answered++ === 0;
+        if (--mine.open === 0) {
+          if (trial === mine) trial = undefined;
+          mine.process.kill();
+        }
+        if (reply.say === "rules" || isFirst) resolve(reply);
+        else askAlone(request).then(resolve, reject);
+      }, reject));
+    });
+
   // Texts are for people who wait: what code does for each tick mustn't delay them.
   const texts = makeHostGroups({ launch, log, blame });
   const code = makeHostGroups({ launch, log, blame });
@@ -115,18 +148,18 @@ export async function startRuleHost(
   const askCode = (request: Question & CodeOf): Promise<Reply> => {
     const known = paths.get(request.bundle);
     if (known !== undefined && !code.has(request.bundle)) {
+      // It may be moved to a process of its own meanwhile: there is one entry for it, wherever it is.
       const mine: KnownBundle = { ...known, loaded: false };
       code.add(request.bundle, mine);
-      return code.ask({ do: "load", bundle: request.bundle, ...known }).then((reply) => {
-        if (reply.say !== "rules") {
-          void code.forget(request.bundle).catch(() => {});
-          return reply;
+      return code.ask({ do: "load", bundle: request.bundle, ...known }).then(async (reply) => {
+        if (reply.say === "rules") {
+          mine.loaded = true;
+          return code.ask(request);
         }
-        mine.loaded = true;
-        return code.ask(request);
-      }, (error) => {
-        // It could be loaded before: it is tried again with the next question.
-        void code.forget(request.bundle).catch(() => {});
+        await code.forget(request.bundle);
+        return reply;
+      }, async (error) => {
+        await code.forget(request.bundle);
         throw error;
       });
     }
@@ -141,7 +174,10 @@ export async function startRuleHost(
       try {
         if (apart) {
           const reply = await askApart(question);
-          if (reply.say !== "rules") return { failure: failureOf(reply) };
+          if (reply.say !== "rules") {
+            await rm(path, { force: true });
+            return { failure: failureOf(reply) };
+          }
         }
         const mine: KnownBundle = { file, path, loaded: false };
         texts.add(bundle.id, mine);
@@ -152,9 +188,11 @@ export async function startRuleHost(
           return { rules: reply.rules };
         }
         await texts.forget(bundle.id);
+        await rm(path, { force: true });
         return { failure: failureOf(reply) };
       } catch (error) {
         await texts.forget(bundle.id);
+        await rm(path, { force: true });
         return { error: error as DropwatchError };
       }
     },

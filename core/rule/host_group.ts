@@ -12,12 +12,17 @@ import type { End, HostProcess, Waiting } from "./host_process.ts";
 const maxFailedStarts = 3;
 /** One such end may be anything: somebody has killed it. */
 const maxIdleEnds = 3;
+/** An answer that takes so many milliseconds is slow, and so many such ones are too many for others. */
+const slowAnswer = 150;
+const maxSlow = 3;
 
 /** A bundle, and whether a fresh process is to load it before anything else. */
 export interface KnownBundle {
   readonly file: string;
   readonly path: string;
   loaded: boolean;
+  /** How many of its answers were slow. */
+  slow?: number;
 }
 
 /** Rules that share a process. */
@@ -151,13 +156,31 @@ export function makeHostGroups({ launch, log, blame }: HostGroupOptions): HostGr
     old.retire();
   };
 
+  /** What is slow again and again goes on in a process of its own: it may be, and others don't wait. */
+  const noteTime = (request: Question, ms: number): void => {
+    if (ms < slowAnswer || request.do === "load" || request.do === "forget") return;
+    const group = groupOf(request.bundle);
+    const known = group.bundles.get(request.bundle);
+    if (known === undefined || group.bundles.size < 2) return;
+    known.slow = (known.slow ?? 0) + 1;
+    if (known.slow < maxSlow) return;
+    const own = newGroup();
+    group.bundles.delete(request.bundle);
+    own.bundles.set(request.bundle, known);
+    groups = [...groups, own];
+    start(own, []);
+  };
+
   const groupOf = (bundle: string): Group =>
     groups.find(({ bundles }) => bundles.has(bundle)) ?? groups[0];
 
   const askGroup = (request: Question, group: Group): Promise<Reply> =>
     new Promise((resolve, reject) => {
       if (closed) return reject(hostFailed("it was closed"));
-      const asked = waiting(request, resolve, reject);
+      const asked: Waiting = {
+        ...waiting(request, resolve, reject),
+        took: (ms) => noteTime(request, ms),
+      };
       if (group.process === undefined) start(group, [asked]);
       else group.process.ask(asked);
     });
@@ -175,7 +198,8 @@ export function makeHostGroups({ launch, log, blame }: HostGroupOptions): HostGr
         groups = groups.filter((each) => each !== group) as [Group, ...Group[]];
         group.process?.retire();
       } else if (group.process !== undefined) {
-        await askGroup({ do: "forget", file: known.file, bundle }, group);
+        // Where its process ends instead, it is forgotten all the same.
+        await askGroup({ do: "forget", file: known.file, bundle }, group).catch(() => {});
       }
     },
     prepare: () => start(groups[0], []),

@@ -35,6 +35,8 @@ export interface Waiting {
   readonly token: string;
   resolve(reply: Reply): void;
   reject(error: DropwatchError): void;
+  /** How many milliseconds its answer took, before `resolve`. */
+  took?(ms: number): void;
 }
 
 /** How a process ended. */
@@ -83,6 +85,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
   let noise = 0;
   let looked = 0;
   let retired = false;
+  let asked = 0;
   let gone = false;
   const child: ChildProcess = spawn("/proc/self/exe", hostArguments(folder, program), {
     stdio: ["pipe", "pipe", "pipe"],
@@ -150,6 +153,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
     rest();
     noise = 0;
     queue.shift();
+    first.took?.(performance.now() - asked);
     first.resolve(reply);
     if (retired && queue.length === 0) kill();
     next();
@@ -175,6 +179,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
     if (first === undefined || !ready || gone) return;
     const request: Request = { token: first.token, ...first.request };
     child.stdin!.write(`${JSON.stringify(request)}\n`);
+    asked = performance.now();
     const doing = first.request.do;
     const allowed = doing === "load" || doing === "text" ? patience[doing] : patience.code;
     timer = setTimeout(

@@ -152,6 +152,8 @@ interface LoadedFile {
   readonly bundle: string;
   readonly inputs: readonly string[];
   readonly rules: readonly CheckedRule[];
+  /** The names of its rules, of those with mistakes too; undefined where it couldn't be run. */
+  readonly names: readonly string[] | undefined;
   readonly errors: readonly DropwatchError[];
   /** The bundle that could not be loaded since, and why. */
   readonly broken?: { readonly bundle: string; readonly errors: readonly DropwatchError[] };
@@ -177,14 +179,19 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
         ...checkFile(raw[i]!, context),
       });
     });
-    const { rules, errors } = collect(files);
+    const { rules, errors } = collect(files, [], options.overrides);
+    let running: readonly CheckedRule[] = rules;
     return {
       rules,
-      errors: [...errors, ...strangers(options.overrides, rules)],
+      errors,
       host,
       inputs: () => [...new Set([...files.values()].flatMap(({ inputs }) => inputs))],
       onBlame: (listener) => void (blame = listener),
-      reload: (names) => reloadFiles(names, files, host, context),
+      async reload(names) {
+        const again = await reloadFiles(names, files, running, host, context);
+        running = again.rules;
+        return again;
+      },
     };
   } catch (thrown) {
     await host.close();
@@ -195,23 +202,44 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
 /** Overrides of rules that there aren't. */
 function strangers(
   overrides: Overrides | undefined,
-  rules: readonly CheckedRule[],
+  files: readonly LoadedFile[],
 ): DropwatchError[] {
-  const names = [...rules.map(({ alert }) => alert), ...ownRuleNames];
-  return Object.keys(overrides ?? {}).filter((name) => !names.includes(name))
-    .map((name) => badOverride(name, "there is no such rule", nearest(name, names)));
+  const own = files.flatMap(({ names = [] }) => names);
+  const names = [...own, ...ownRuleNames];
+  // A file that couldn't be run may have any.
+  const areAll = files.every(({ names }) => names !== undefined);
+  return Object.entries(overrides ?? {}).flatMap(([name, { threshold, recovery }]) => {
+    if (!names.includes(name)) {
+      if (!areAll) return [];
+      return [badOverride(name, "there is no such rule", nearest(name, names))];
+    }
+    if (own.includes(name) || (threshold ?? recovery) === undefined) return [];
+    return [badOverride(name, "a rule of dropwatch's own has no threshold", [])];
+  });
 }
 
-/** The rules of all files; of two with one name the first one is taken. */
+/** The rules of all files; of two with one name the one of before is taken, or else the first one. */
 function collect(
   files: ReadonlyMap<string, LoadedFile>,
+  before: readonly CheckedRule[],
+  overrides: Overrides | undefined,
 ): { rules: CheckedRule[]; errors: DropwatchError[] } {
   const rules: CheckedRule[] = [];
   const errors: DropwatchError[] = [];
   const taken = new Map<string, CheckedRule>();
+  const heirs = new Map<string, CheckedRule>();
+  for (const { alert, file } of before) {
+    const heir = files.get(file)?.rules.find((rule) => rule.alert === alert);
+    if (heir !== undefined) heirs.set(alert, heir);
+  }
   for (const file of files.values()) {
-    errors.push(...file.errors, ...file.broken?.errors ?? []);
+    errors.push(...file.broken?.errors ?? file.errors);
     for (const rule of file.rules) {
+      const heir = heirs.get(rule.alert);
+      if (heir !== undefined && heir !== rule) {
+        errors.push(duplicateAlert(rule.place, rule.alert, heir.place));
+        continue;
+      }
       const first = taken.get(rule.alert);
       if (first !== undefined) {
         errors.push(duplicateAlert(rule.place, rule.alert, first.place));
@@ -221,42 +249,29 @@ function collect(
       }
     }
   }
-  return { rules, errors };
+  return { rules, errors: [...errors, ...strangers(overrides, [...files.values()])] };
+}
+
+/** Whether a file can take the place of its last good version; what the config says wrong is not its. */
+function isGood({ errors }: { readonly errors: readonly DropwatchError[] }): boolean {
+  return errors.every(({ code }) => code === "BAD_OVERRIDE");
 }
 
 async function reloadFiles(
   names: readonly string[],
   files: Map<string, LoadedFile>,
+  before: readonly CheckedRule[],
   host: RuleHost,
   context: CheckOptions,
 ): Promise<Reloaded> {
   const bundled = await bundleFiles(names);
-  const before = collect(files).rules;
+  const loaded = await Promise.all(
+    names.map((file) => reloadFile(file, files.get(file), bundled, host, context)),
+  );
   const old = new Map(files);
   files.clear();
-  for (const file of names) {
-    const known = old.get(file);
-    const { id: bundle = "", inputs = known?.inputs ?? [file] } = bundled.bundles.get(file) ?? {};
-    const broken = bundled.errors.get(file);
-    if (known !== undefined && broken === undefined && bundle === known.bundle) {
-      // It is as it was, or as it was before it was broken.
-      files.set(file, { bundle, inputs, rules: known.rules, errors: known.errors });
-      continue;
-    }
-    if (known?.broken !== undefined && bundle !== "" && known.broken.bundle === bundle) {
-      files.set(file, known);
-      continue;
-    }
-    const checked = checkFile(await loadFile(file, bundled, host, true), context);
-    const isGood = checked.errors.length === 0;
-    if (isGood || known === undefined || known.rules.length === 0) {
-      files.set(file, { bundle, inputs, ...checked });
-      continue;
-    }
-    files.set(file, { ...known, inputs, broken: { bundle, errors: checked.errors } });
-    if (bundle !== "") await host.forget(bundle);
-  }
-  const { rules, errors } = collect(files);
+  names.forEach((file, i) => files.set(file, loaded[i]!));
+  const { rules, errors } = collect(files, before, context.overrides);
   return {
     rules,
     errors,
@@ -267,6 +282,28 @@ async function reloadFiles(
       }
     },
   };
+}
+
+/** A file as it is now, or its last good version and what is wrong with it now. */
+async function reloadFile(
+  file: string,
+  known: LoadedFile | undefined,
+  bundled: Bundled,
+  host: RuleHost,
+  context: CheckOptions,
+): Promise<LoadedFile> {
+  const { id: bundle = "", inputs = known?.inputs ?? [file] } = bundled.bundles.get(file) ?? {};
+  if (known !== undefined && !bundled.errors.has(file) && bundle === known.bundle) {
+    // It is as it was, or as it was before it was broken.
+    return { bundle, inputs, rules: known.rules, names: known.names, errors: known.errors };
+  }
+  if (known?.broken !== undefined && bundle !== "" && known.broken.bundle === bundle) return known;
+  const checked = checkFile(await loadFile(file, bundled, host, true), context);
+  if (isGood(checked) || known === undefined || known.rules.length === 0) {
+    return { bundle, inputs, ...checked };
+  }
+  if (bundle !== "") await host.forget(bundle);
+  return { ...known, inputs, broken: { bundle, errors: checked.errors } };
 }
 
 /** A file as it was run. */
@@ -305,8 +342,8 @@ interface CheckOptions extends Pick<LoadOptions, "interval" | "overrides"> {
 function checkFile(
   ran: RanFile,
   { facts, interval, overrides }: CheckOptions,
-): { rules: CheckedRule[]; errors: readonly DropwatchError[] } {
-  if ("errors" in ran) return { rules: [], errors: ran.errors };
+): Pick<LoadedFile, "rules" | "names" | "errors"> {
+  if ("errors" in ran) return { rules: [], names: undefined, errors: ran.errors };
   const { file, bundle } = ran;
   const texts = new Map<string, string>();
   const source = (name: string): string => {
@@ -330,6 +367,7 @@ function checkFile(
   );
   return {
     rules: checked.flatMap(({ rule }) => rule === undefined ? [] : [rule]),
+    names: ran.rules.map(({ alert }) => String(alert)),
     errors: [...wrong, ...checked.flatMap(({ errors }) => errors)],
   };
 }

@@ -1,6 +1,7 @@
 // What the config says of a rule without touching its file: how bad it is, from what value on, and
 // whether anybody is told.
 import * as v from "valibot";
+import { milliseconds } from "./duration.ts";
 import type { UncheckedRule } from "./host_message.ts";
 import type { Mode, Severity } from "./rule.ts";
 
@@ -20,20 +21,33 @@ export interface Override {
 /** By the name of the alert. */
 export type Overrides = Readonly<Record<string, Override>>;
 
-const optionalText = v.optional(v.string("a duration"));
+const isDuration = (text: string): boolean => {
+  try {
+    return milliseconds(text) > 0;
+  } catch {
+    return false;
+  }
+};
+
+const duration = `a duration like "30s"`;
+const optionalText = v.optional(v.pipe(v.string(duration), v.check(isDuration, duration)));
 const optionalNumber = v.optional(v.number("a number"));
+
+const entries = {
+  severity: v.optional(v.picklist(["critical", "warning", "info"], "critical, warning or info")),
+  labels: v.optional(v.record(v.string(), v.string("a text"), "labels with texts")),
+  threshold: optionalNumber,
+  recovery: optionalNumber,
+  for: optionalText,
+  keepFiringFor: optionalText,
+  mode: v.optional(v.picklist(["alert", "shadow"], "alert or shadow")),
+};
+
+export const overrideKeys: readonly string[] = Object.keys(entries);
 
 export const OverridesSchema: v.GenericSchema<unknown, Overrides> = v.record(
   v.string(),
-  v.strictObject({
-    severity: v.optional(v.picklist(["critical", "warning", "info"], "critical, warning or info")),
-    labels: v.optional(v.record(v.string(), v.string("a text"), "labels with texts")),
-    threshold: optionalNumber,
-    recovery: optionalNumber,
-    for: optionalText,
-    keepFiringFor: optionalText,
-    mode: v.optional(v.picklist(["alert", "shadow"], "alert or shadow")),
-  }, "severity, labels, threshold, recovery, for, keepFiringFor or mode"),
+  v.strictObject(entries, "an object"),
   "overrides by the names of alerts",
 ) as unknown as v.GenericSchema<unknown, Overrides>;
 
@@ -49,7 +63,8 @@ export function overridden(raw: UncheckedRule, overrides: Overrides | undefined)
     ...raw,
     ...rest,
     ...(labels === undefined ? {} : { labels: { ...raw.labels as object, ...labels } }),
-    ...(threshold === undefined && recovery === undefined ? {} : {
+    // What has no threshold is left as it is: that is told where rules are checked.
+    ...((threshold ?? recovery) === undefined || !hasThreshold(raw) ? {} : {
       when: {
         ...when,
         // A recovery belongs to its threshold: the rule's own doesn't go with another one.

@@ -133,7 +133,7 @@ export function evidenceFor(
     ),
     perLabels,
     lookedAt,
-    counts: counts.map(indexOf),
+    counts: [...new Set(counts.map(indexOf))],
   };
 }
 

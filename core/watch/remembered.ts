@@ -170,11 +170,11 @@ export class CodeSamples implements Consumer {
   #turn: number | undefined;
 
   /** `order`: where the labels of the rule stand among those of a sample. */
-  constructor(limit: number, order: readonly number[], { all, unsaved }: CodeMemory) {
+  constructor(limit: number, order: readonly number[], kept: CodeMemory) {
     this.#limit = limit;
     this.#order = order;
-    this.memory = all;
-    this.#unsaved = unsaved;
+    this.memory = kept.all;
+    this.#unsaved = kept.unsaved;
   }
 
   add({ text, labels }: Labels, n: number): boolean {

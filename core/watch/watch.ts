@@ -162,6 +162,8 @@ interface RuleWatch extends RememberedRule {
   readonly indexed: boolean;
   /** Whether it is about dropwatch itself: that goes on while no drops are counted. */
   readonly health: boolean;
+  /** Whether it was ever judged: what it may find then need not change with a tick. */
+  judged: boolean;
 }
 
 /** Rules that compare the same number of a window with their thresholds. */
@@ -286,6 +288,7 @@ export function makeWatch(options: WatchOptions): Watch {
       order: labelOrder(rule.by),
       indexed: indexedLeaf(rule) !== undefined,
       health: "health" in streamsOf(rule.condition)[0].stream,
+      judged: known?.rule === rule,
       alerts: known?.alerts ?? new Map(),
       total: known?.total ?? 0,
     };
@@ -321,8 +324,9 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const [each, texts] of candidates) {
       texts.clear();
       for (const text of each.alerts.keys()) texts.add(text);
-      if (!each.indexed) each.judge.gather(texts, at);
-      if (behind.has(each)) each.judge.gatherAll(texts);
+      // A rule that is judged for the first time, or again, has more to be looked at than what changed.
+      if (!each.judged || behind.has(each)) each.judge.gatherAll(texts);
+      else if (!each.indexed) each.judge.gather(texts, at);
     }
     for (const { use, sum, bounds } of thresholds) {
       const least = bounds[0]!.bound;
@@ -398,6 +402,7 @@ export function makeWatch(options: WatchOptions): Watch {
       }
       behind.delete(each);
       evaluate(each, tick, transitions);
+      each.judged = true;
     }
     return transitions;
   };

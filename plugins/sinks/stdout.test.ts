@@ -115,3 +115,11 @@ describe("an alert for people", () => {
     }
   });
 });
+
+test("an alert about dropwatch itself tells how often, and not of drops", () => {
+  const text = (total: number): string =>
+    stripVTControlCharacters(showAlert(alertOf({ of: "health", total }), false));
+  expect(text(3)).toContain("  3 times");
+  expect(text(1)).toContain("  1 time");
+  expect(text(3)).not.toContain("drops");
+});

@@ -4,7 +4,7 @@ import type { CrossCheck } from "../../core/watch/cross_check.ts";
 import type { AlertMessage, Evidence } from "../../core/alert/alert.ts";
 import type { Sink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
-import { showNumber } from "../../core/number.ts";
+import { plural, showNumber } from "../../core/number.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import type { SinkKind } from "./registry.ts";
 
@@ -113,7 +113,7 @@ export function showAlert(message: AlertMessage, colour: boolean): string {
   const numbers = [
     `value ${atLeast}${showNumber(data.value)}`,
     `peak ${showNumber(data.peak)}`,
-    `${showNumber(data.total)} drops`,
+    plural(data.total, data.of === "health" ? "time" : "drop"),
     ...(data.endsAt === null
       ? []
       : [`after ${showDuration(Date.parse(data.endsAt) - Date.parse(data.startsAt))}`]),
