@@ -14,6 +14,8 @@ export type {
   FilterData,
   HealthQuery,
   HealthWhere,
+  Joinable,
+  LabelsOf,
   NumberRange,
   Prefix,
   Query,

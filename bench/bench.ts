@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createSocket } from "node:dgram";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -15,18 +15,11 @@ import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { planRules } from "../core/pipeline.ts";
-import type { FieldName } from "../core/drop/field.ts";
-import { separator } from "../core/plan/key.ts";
 import { makePlan } from "../core/plan/plan.ts";
 import { findRuleFiles, loadRules } from "../core/rule/load.ts";
 import { countsOf } from "../core/watch/watch.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
-import { makeCaptureFile } from "../plugins/sources/capture/file.ts";
-import { captureWriter } from "../plugins/sources/capture/writer.ts";
-import { replaySource } from "../plugins/sources/replay.ts";
 import { ownerTable } from "../plugins/enrichers/owner.ts";
-import { randomFrom } from "../test/random.ts";
-import { planOf, reasons, subsystems, world } from "../test/world.ts";
 import { startTraffic } from "../test/traffic/traffic.ts";
 import type { Traffic } from "../test/traffic/traffic.ts";
 import {
@@ -44,6 +37,7 @@ import {
   usage,
 } from "./measure.ts";
 import type { Watcher } from "./measure.ts";
+import { day } from "./day.ts";
 import { code, hang, keys } from "./rules.ts";
 
 /** A figure, what was promised, and whether it was kept; `null` where nothing was promised. */
@@ -529,128 +523,6 @@ async function replay(): Promise<void> {
   );
 }
 
-/** A capture of a day: a tick a second, each with 100 of 400 keys by nine fields, and sums. */
-function writeDay(file: string): void {
-  const random = randomFrom(1);
-  const ids = [...reasons.keys()];
-  const keys = Array.from({ length: 400 }, () => {
-    const id = random.pick(ids);
-    const labels = [
-      reasons.get(id)!,
-      random.pick(["IPv4", "IPv6"]),
-      random.pick(["TCP", "UDP"]),
-      String(random.int(1, 200)),
-      random.pick(["eth0", "lo"]),
-      random.pick(["nginx", "syncthing", ""]),
-      String(random.int(1, 50)),
-      random.pick(["nginx.service", ""]),
-      "",
-    ];
-    return { id, key: { labels, text: labels.join(separator), counts: [0] } };
-  });
-  const writer = captureWriter({
-    names: world.names,
-    head: {
-      kernel: "6.18.44",
-      reasons: Object.fromEntries(reasons),
-      subsystems: Object.fromEntries(subsystems),
-      interval: 1000,
-      fields: [
-        "reason",
-        "protocol",
-        "l4",
-        "dport",
-        "dev",
-        "owner",
-        "ownerPort",
-        "unit",
-        "container",
-      ],
-      sum: "len",
-      evidence: [],
-    },
-  });
-  const capture = makeCaptureFile(file, true);
-  capture.write(writer.head());
-  for (let second = 1; second <= 86_400; second++) {
-    const from = random.int(0, 300);
-    const byReason = new Map<number, number>();
-    let seen = 0;
-    const entries = keys.slice(from, from + 100).map(({ id, key }) => {
-      const n = random.int(1, 5000);
-      seen += n;
-      byReason.set(id, (byReason.get(id) ?? 0) + n);
-      return { key, n, sum: n * random.int(40, 1500) };
-    });
-    capture.write(writer.tick({
-      at: 1.7e12 + 1000 * second,
-      seconds: 1,
-      seen,
-      counted: seen,
-      other: 0,
-      lost: 0,
-      reasons: byReason,
-      maps: [{ entries, other: 0, lost: 0 }],
-      samples: [],
-      unreadable: 0,
-    }));
-  }
-  capture.write(writer.end());
-  capture.close();
-}
-
-async function day(): Promise<void> {
-  const file = join(folder, "day.ndjson");
-  writeDay(file);
-  const bys: readonly (readonly FieldName[])[] = [
-    ["reason"],
-    ["dport"],
-    ["owner", "unit"],
-    ["dev"],
-    ["reason", "l4"],
-    ["owner", "ownerPort"],
-    ["dport", "l4", "dev"],
-    ["reason", "owner", "dport"],
-  ];
-  const wheres = [
-    { reason: "NO_SOCKET" },
-    {},
-    { reason: "SOCKET_FILTER", l4: "UDP" },
-    { dport: [1, 2, 3, 50, 60] },
-    { owner: "nginx" },
-  ];
-  const plan = planOf(
-    ...Array.from({ length: 20 }, (_, i) => ({
-      where: wheres[i % 5]!,
-      by: bys[i % 8]!,
-      ...(i % 4 === 0 ? { sum: "len" as const } : {}),
-    })),
-  );
-  const times: number[] = [];
-  let ticks = 0;
-  for (let round = 0; round < 3; round++) {
-    const before = performance.now();
-    ticks = 0;
-    await replaySource({ file }).run({
-      plan,
-      interval: 1000,
-      maxKeys: 4096,
-      signal: new AbortController().signal,
-      onTick: () => void ticks++,
-      onAttached: () => {},
-      log: say,
-    });
-    times.push((performance.now() - before) / 1000);
-  }
-  if (ticks !== 86_400) throw new Error(`${ticks} ticks, not a day of them`);
-  add(
-    "a recorded day (100 keys a second) as ticks for 20 rules",
-    `${median(times).toFixed(2)} s, ${((await stat(file)).size / 1e6).toFixed(0)} MB`,
-    "under 4 s",
-    median(times) < 4,
-  );
-}
-
 const all: Readonly<Record<string, () => Promise<void>>> = {
   cost,
   evidence,
@@ -662,7 +534,7 @@ const all: Readonly<Record<string, () => Promise<void>>> = {
   latency,
   start,
   replay,
-  day,
+  day: () => day(add, folder),
   keys: () => keys(add, quick),
   code: () => code(add, folder, quick),
   hang: () => hang(add, folder),

@@ -1,8 +1,12 @@
 // "Did you mean": the names closest to one that does not exist.
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 
+/** A longer one is like none, and to compare it would take long. */
+const longestName = 200;
+
 /** Up to three of `names` that look like `name`, the closest first; case does not count. */
 export function nearest(name: string, names: Iterable<string>): string[] {
+  if (name === "" || name.length > longestName) return [];
   const wanted = name.toLowerCase();
   const limit = Math.max(2, Math.ceil(wanted.length / 3));
   const found: { name: string; distance: number }[] = [];

@@ -21,8 +21,8 @@ import { readRules, readSetting } from "../setting.ts";
 const factors = [0.1, 0.2, 0.5, 1, 2, 5, 10];
 const barWidth = 20;
 const defaultLimit = 1000;
-/** Milliseconds between two signs of life. */
-const sayEvery = 1000;
+/** Milliseconds between two signs of life: on a terminal one line is written over, elsewhere lines add up. */
+const sayEvery = { status: 200, log: 10_000 };
 
 export const replayCommand: Command = {
   name: "replay",
@@ -60,9 +60,10 @@ export const replayCommand: Command = {
         onTick(tick) {
           ticks++;
           const now = performance.now();
-          if (now - said < sayEvery) return;
+          const tell = terminal.status ?? terminal.log;
+          if (now - said < (tell === terminal.log ? sayEvery.log : sayEvery.status)) return;
           said = now;
-          terminal.log(`${showTime(tick.at)}: ${showNumber(ticks)} ticks replayed`);
+          tell(`${showTime(tick.at)}: ${showNumber(ticks)} ticks replayed`);
         },
       });
       tell(

@@ -321,11 +321,13 @@ export const readMembers: readonly MemberName[] = [
 /**
  * Which copy of the maps an event is counted in, as $e. The flag @e is the copy, and a bit that says
  * that a boundary is near: only then time is read, and what comes after the boundary counts in the
- * other copy, so that each tick ends at its boundary exactly.
+ * other copy, so that each tick ends at its boundary exactly. The boundary, @until, is set when the
+ * flag is armed and stays until it is armed again: whoever was held up since reading the flag finds
+ * the one that belongs to it.
  */
 export const chooseCopy = `$flags = @e;
 $e = $flags & 1;
-if (($flags & 2) == 2) { if (nsecs >= @next) { $e = 1 - $e; } }`;
+if (($flags & 2) == 2) { if (nsecs >= @until) { $e = 1 - $e; } }`;
 
 /**
  * The body of tracepoint:tcp:tcp_retransmit_skb: counts by flow what TCP sent again. One that didn't

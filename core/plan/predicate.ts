@@ -114,8 +114,9 @@ function listOf(value: unknown): { values: readonly unknown[]; not: boolean } | 
     return { values: [value], not: false };
   }
   if (typeof value === "object" && value !== null && Object.keys(value).join() === "not") {
-    const inner = listOf((value as { not: unknown }).not);
-    return inner === undefined || inner.not ? undefined : { values: inner.values, not: true };
+    const { not } = value as { not: unknown };
+    const inner = typeof not === "object" && !Array.isArray(not) ? undefined : listOf(not);
+    return inner && { values: inner.values, not: true };
   }
   return undefined;
 }
@@ -127,7 +128,8 @@ function readReasonTest(field: FieldName, value: unknown, world: ReasonWorld): T
   }
   const ranges: Range[] = [];
   for (const name of list.values) {
-    const found = reasonRanges(field, String(name), world);
+    if (typeof name !== "string") return mistake(field, name, "expected a name");
+    const found = reasonRanges(field, name, world);
     if ("expected" in found) return found;
     ranges.push(...found);
   }

@@ -287,7 +287,416 @@ const ofRules: readonly Case[] = [
   }],
 ];
 
-const head = `import { drops, rule } from "dropwatch";\n\n`;
+/** Cases of several tables may be of the same name. */
+const about = (what: string, cases: readonly Case[]): readonly Case[] =>
+  cases.map(([name, source, mistake]) => [`${what}: ${name}`, source, mistake]);
+
+/** A rule of code with these lines; what isn't given is right. */
+const code = (lines: Readonly<Record<string, string>>): string => {
+  const all = { on: `drops.by("saddr", "dport")`, by: `["saddr"]`, each: "() => {}", ...lines };
+  return `export default rule({\n  alert: "Code",\n${
+    Object.entries(all).filter(([, value]) => value !== "")
+      .map(([key, value]) =>
+        value.startsWith("▸:") ? `  ▸${key}: ${value.slice(2)},` : `  ${key}: ${value},`
+      )
+      .join("\n")
+  }\n});\n`;
+};
+
+const spike = (options: string): string => when(`drops.rate("10s").spike({ ${options} })`);
+
+const ofConditions = about("condition", [
+  ["distinct of a field that there isn't", when(`drops.distinct(▸"dprt", "1m").above(5)`), {
+    what: "unknown field",
+    value: "dprt",
+    nearest: ["dport", "sport"],
+  }],
+  ["distinct of no field", when(`drops.▸distinct(undefined, "1m").above(5)`), {
+    what: "unknown field",
+    value: undefined,
+  }],
+  ["distinct of a label", when(`drops.by("dport").distinct(▸"dport", "1m").above(5)`), {
+    what: "bad distinct()",
+    value: "dport",
+  }],
+  ["the window of distinct", when(`drops.distinct("dport", ▸"5 m").above(5)`), {
+    what: "bad window",
+    value: "5 m",
+  }],
+  ["the window of absent", when(`drops.absent(▸"soon")`), { what: "bad window", value: "soon" }],
+  ["the window of absent, of no whole ticks", when(`drops.absent(▸"1500ms")`), {
+    what: "bad window",
+    value: "1500ms",
+  }],
+  ["the window of absent, of over a day", when(`drops.absent(▸"2d")`), {
+    what: "bad window",
+    value: "2d",
+  }],
+  ["the window of absent, in an array", when(`drops.absent(▸["5m"])`), {
+    what: "bad window",
+    value: ["5m"],
+  }],
+  ["a spike without options", when(`drops.rate("10s").▸spike({ factor: 2, min: 1 })`), {
+    what: "bad over",
+    value: undefined,
+  }],
+  ["a spike's over", spike(`over: ▸"1w", factor: 2, min: 1`), { what: "bad over", value: "1w" }],
+  ["a spike's factor", spike(`over: "1h", factor: ▸0, min: 1`), {
+    what: "bad factor",
+    value: 0,
+  }],
+  ["a spike's factor as a text", spike(`over: "1h", factor: ▸"twice", min: 1`), {
+    what: "bad factor",
+    value: "twice",
+  }],
+  ["a spike's min", spike(`over: "1h", factor: 2, min: ▸-1`), { what: "bad min", value: -1 }],
+  ["a spike's min that is NaN", spike(`over: "1h", factor: 2, min: ▸NaN`), {
+    what: "bad min",
+    value: "NaN",
+  }],
+  ["an option of spike", spike(`over: "1h", factor: 2, min: 1, ▸factr: 3`), {
+    what: "unknown option",
+    value: "factr",
+    nearest: ["factor"],
+  }],
+  [
+    "a spike of distinct",
+    when(`drops.distinct("dport", "1m").▸spike({ over: "1h", factor: 2, min: 1 })`),
+    { what: "bad spike()", value: "spike" },
+  ],
+  [
+    "a spike of a share",
+    when(`drops.count("1m").over(drops.count("1h")).▸spike({ over: "1h", factor: 2, min: 1 })`),
+    { what: "bad spike()", value: "spike" },
+  ],
+  ["first without by", when(`drops.▸first()`), { what: "bad first()", value: "first" }],
+  ["first's learn", when(`drops.by("saddr").first({ learn: ▸"a day" })`), {
+    what: "bad learn",
+    value: "a day",
+  }],
+  ["first's learn that is null", when(`drops.by("saddr").first({ learn: ▸null })`), {
+    what: "bad learn",
+    value: null,
+  }],
+  ["an option of first", when(`drops.by("saddr").first({ ▸lern: "1d" })`), {
+    what: "unknown option",
+    value: "lern",
+    nearest: ["learn"],
+  }],
+  ["a first that is to hold for a while", when(`drops.by("saddr").first(),\n  for: ▸"1m"`), {
+    what: "bad for",
+    value: "1m",
+  }],
+  [
+    "a first that is joined with others",
+    when(`drops.by("saddr").first().▸and(drops.count("1m").above(1))`),
+    { what: "bad and()", value: "first()" },
+  ],
+  ["an option of above", when(`drops.count("1m").above(9, { ▸recover: 3 })`), {
+    what: "unknown option",
+    value: "recover",
+    nearest: ["recovery"],
+  }],
+  ["a number in place of options", when(`drops.count("1m").above(9, ▸3)`), {
+    what: "unknown option",
+    value: 3,
+  }],
+  ["a recovery that is null", when(`drops.count("1m").below(9, { recovery: ▸null })`), {
+    what: "bad recovery",
+    value: null,
+  }],
+  [
+    "a min that is null",
+    when(`drops.count("1m").over(drops.count("2m"), { min: ▸null }).above(1)`),
+    {
+      what: "bad min",
+      value: null,
+    },
+  ],
+  ["a whole that is null", when(`drops.count("1m").over(▸null).above(1)`), {
+    what: "bad over()",
+    value: null,
+  }],
+  ["a whole that is a condition", when(`drops.count("1m").▸over(drops.absent("1m")).above(1)`), {
+    what: "bad over()",
+    value: expect.objectContaining({ is: "absent" }),
+  }],
+  ["nothing to join with", when(`drops.absent("1m").and(▸null)`), {
+    what: "bad and()",
+    value: null,
+  }],
+  ["a text to join with", when(`drops.absent("1m").or(▸"often")`), {
+    what: "bad or()",
+    value: "often",
+  }],
+  ["a value to join with", when(`drops.absent("1m").▸or(drops.count("1m"))`), {
+    what: "bad or()",
+    value: expect.objectContaining({ aggregate: "count" }),
+  }],
+  [
+    "a condition by other labels to join with",
+    when(`drops.by("dport").absent("1m").and(drops.by(▸"saddr").absent("1m"))`),
+    { what: "bad and()", value: "saddr" },
+  ],
+  [
+    "a condition about dropwatch by its own labels to join with",
+    when(`drops.by("dport").absent("1m").or(health.by(▸"rule").count("1m").above(1))`),
+    { what: "bad or()", value: "rule" },
+  ],
+  [
+    "a mistake in what is joined",
+    when(`drops.absent("1m").and(drops.where({ dport: ▸70000 }).absent("1m"))`),
+    { what: "bad dport", value: 70000 },
+  ],
+]);
+
+const filtered = (filter: string): string => when(`drops.${filter}.count("1m").above(1)`);
+
+const ofFilters = about("filter", [
+  ["a field that there isn't", filtered(`filter([▸"dprt"], () => true)`), {
+    what: "unknown field",
+    value: "dprt",
+    nearest: ["dport", "sport"],
+  }],
+  ["a field twice", filtered(`filter([▸"dport", "dport"], () => true)`), {
+    what: "field twice",
+    value: "dport",
+  }],
+  ["no field", filtered(`filter(▸[], () => true)`), { what: "bad filter", value: [] }],
+  ["a text in place of fields", filtered(`filter(▸"dport", () => true)`), {
+    what: "bad filter",
+    value: "dport",
+  }],
+  ["a function alone", filtered(`▸filter(() => true)`), {
+    what: "bad filter",
+    value: { function: true },
+  }],
+  ["no function", filtered(`▸filter(["dport"])`), { what: "bad filter", value: "nothing" }],
+  ["a value in place of the function", filtered(`filter(["dport"], ▸true)`), {
+    what: "bad filter",
+    value: true,
+  }],
+  [
+    "more fields than a key may have, by all together",
+    when(`drops.▸by("dport", "sport", "saddr", "daddr", "dev")
+    .filter(["cpu", "pid"], () => true).filter(["comm"], () => true).distinct("mark", "1m").above(1)`),
+    { what: "too many fields", value: 9 },
+  ],
+]);
+
+const ofHealth = about("health", [
+  ["an event", when(`health.where({ event: ▸"losst" }).count("1m").above(0)`), {
+    what: "bad event",
+    value: "losst",
+    nearest: ["lost"],
+  }],
+  [
+    "one of several events",
+    when(`health.where({ event: ["lost", ▸"downn"] }).count("1m").above(0)`),
+    {
+      what: "bad event",
+      value: "downn",
+      nearest: ["down"],
+    },
+  ],
+  ["no event", when(`health.where({ event: ▸[] }).count("1m").above(0)`), {
+    what: "bad event",
+    value: [],
+  }],
+  ["a rule that is no text", when(`health.where({ rule: ▸5 }).count("1m").above(0)`), {
+    what: "bad rule",
+    value: 5,
+  }],
+  ["a field that it hasn't", when(`health.where({ ▸rules: "A" }).count("1m").above(0)`), {
+    what: "unknown field",
+    value: "rules",
+    nearest: ["rule"],
+  }],
+  ["a field of drops", when(`health.where({ ▸dport: 53 }).count("1m").above(0)`), {
+    what: "unknown field",
+    value: "dport",
+  }],
+  ["null for an object of fields", when(`health.where(▸null).count("1m").above(0)`), {
+    what: "bad where",
+    value: null,
+  }],
+  ["a number for an object of fields", when(`health.where(▸5).count("1m").above(0)`), {
+    what: "bad where",
+    value: 5,
+  }],
+  ["a label that it hasn't", when(`health.by(▸"evnt").count("1m").above(0)`), {
+    what: "unknown field",
+    value: "evnt",
+    nearest: ["event"],
+  }],
+  ["a label twice", when(`health.by(▸"why", "why").count("1m").above(0)`), {
+    what: "field twice",
+    value: "why",
+  }],
+  ["its window", when(`health.count(▸"1 m").above(0)`), { what: "bad window", value: "1 m" }],
+]);
+
+const ofCode = about("code", [
+  ["both when and on", code({ when: `▸:drops.count("1m").above(1)` }), {
+    what: "bad when",
+    value: "when",
+  }],
+  ["code without drops to look at", having(`each: () => {},`), {
+    what: "bad each",
+    value: "each",
+  }],
+  ["a state beside a condition", having(`▸state: {},`), { what: "bad state", value: "state" }],
+  ["drops that are none", code({ on: `▸"drops"` }), { what: "bad on", value: "drops" }],
+  ["a value in place of drops", code({ on: `drops.count("1m")` }), {
+    what: "bad on",
+    value: expect.objectContaining({ aggregate: "count" }),
+  }],
+  ["what happens to dropwatch in place of drops", code({ on: `▸health`, by: "[]" }), {
+    what: "bad on",
+    value: "health",
+  }],
+  ["no function", code({ each: "", on: "▸:drops", by: "[]" }), { what: "bad on", value: "on" }],
+  ["each that is no function", code({ each: `▸"often"` }), { what: "bad each", value: "often" }],
+  ["tick that is no function", code({ tick: "▸5" }), { what: "bad tick", value: 5 }],
+  ["labels that aren't there", code({ by: "" }).replace("rule(", "▸rule("), {
+    what: "bad by",
+    value: "nothing",
+  }],
+  ["a label that on isn't by", code({ by: `[▸"daddr"]` }), { what: "bad by", value: "daddr" }],
+  ["a label twice", code({ by: `["saddr", "saddr"]`, on: `drops.by("dport", ▸"saddr")` }), {
+    what: "field twice",
+    value: "saddr",
+  }],
+  ["a label that is no text", code({ by: `[▸7]` }), { what: "bad by", value: 7 }],
+  ["every", code({ tick: "() => {}", every: `▸"often"` }), { what: "bad every", value: "often" }],
+  ["every of no whole ticks", code({ tick: "() => {}", every: `▸"2500ms"` }), {
+    what: "bad every",
+    value: "2500ms",
+  }],
+  ["every without tick", code({ every: `▸"10s"` }), { what: "bad every", value: "10s" }],
+  ["a state that is a function", code({ state: "() => ({})" }), {
+    what: "bad state",
+    value: { function: true },
+  }],
+  ["a state that is null", code({ state: "▸null" }), { what: "bad state", value: null }],
+  ["a state without a version", code({ state: "{ init: () => ({}) }" }), {
+    what: "bad version",
+    value: undefined,
+  }],
+  ["a state's version", code({ state: "{ version: ▸1.5, init: () => ({}) }" }), {
+    what: "bad version",
+    value: 1.5,
+  }],
+  ["a state's version that is too small", code({ state: "{ version: ▸0, init: () => ({}) }" }), {
+    what: "bad version",
+    value: 0,
+  }],
+  ["a state's init", code({ state: "{ version: 1, init: {} }" }), { what: "bad init", value: {} }],
+  ["a state's migrate", code({ state: `{ version: 1, init: () => ({}), migrate: ▸"no" }` }), {
+    what: "bad migrate",
+    value: "no",
+  }],
+  ["a key of a state", code({ state: `{ version: 1, init: () => ({}), ▸migrat: 1 }` }), {
+    what: "unknown key",
+    value: "migrat",
+  }],
+  ["a mistake in what it looks at", code({ on: `drops.where({ l4: ▸"TCPP" }).by("saddr")` }), {
+    what: "bad l4",
+    value: "TCPP",
+    nearest: ["TCP", "DCCP", "ICMP"],
+  }],
+]);
+
+/** What nobody writes who has types. */
+const ofScripts = about("script", [
+  ["a function for a field's value", where(`{ dport: () => 53 }`), {
+    what: "bad dport",
+    value: "function",
+  }],
+  ["a function for an object of fields", where(`() => ({})`), {
+    what: "unknown field",
+    value: "function",
+  }],
+  ["a Map for an object of fields", where(`new Map([["dport", 53]])`), {
+    what: "bad where",
+    value: [["Map"]],
+  }],
+  ["a pattern for a name", where(`{ comm: /nginx/ }`), { what: "bad comm", value: [["RegExp"]] }],
+  ["a list in a list of reasons", where(`{ reason: [["NO_SOCKET"]] }`), {
+    what: "bad reason",
+    value: ["NO_SOCKET"],
+  }],
+  ["not behind not", where(`{ reason: { not: { not: "NO_SOCKET" } } }`), {
+    what: "bad reason",
+    value: { not: { not: "NO_SOCKET" } },
+  }],
+  ["null for a field's value", where(`{ saddr: ▸null }`), { what: "bad saddr", value: null }],
+  ["a list for fields to count by", when(`drops.by(["dport"]).count("1m").above(1)`), {
+    what: "unknown field",
+    value: ["dport"],
+  }],
+  ["null for a field to count by", when(`drops.by(▸null).count("1m").above(1)`), {
+    what: "unknown field",
+    value: null,
+  }],
+  ["an object that has no text", having(`severity: { toString: 1 },`), {
+    what: "bad severity",
+    value: { toString: 1 },
+  }],
+  ["a length of time that has no text", having(`for: { toString: null },`), {
+    what: "bad for",
+    value: { toString: null },
+  }],
+  ["a length of time in an array", having(`for: ▸["30s"],`), { what: "bad for", value: ["30s"] }],
+  ["a length of time that is null", having(`for: ▸null,`), { what: "bad for", value: null }],
+  ["a Set for labels", having(`labels: new Set(["a"]),`), { what: "bad labels", value: [["Set"]] }],
+  ["a function for labels", having(`labels: () => ({ a: "b" }),`), {
+    what: "bad label function",
+    value: true,
+  }],
+  ["a function for a label", having(`labels: { team: () => "x" },`), {
+    what: "bad label team",
+    value: { function: true },
+  }],
+  ["a label that Prometheus keeps for itself", having(`labels: { ▸__name__: "x" },`), {
+    what: "bad label name",
+    value: "__name__",
+  }],
+  ["a mode", having(`mode: ▸"shadwo",`), {
+    what: "bad mode",
+    value: "shadwo",
+    nearest: ["shadow"],
+  }],
+  ["a mode that is true", having(`mode: ▸true,`), { what: "bad mode", value: true }],
+  ["a condition that is a function", `export default rule({ alert: "F", when: () => true });\n`, {
+    what: "bad when",
+    value: { function: true },
+  }],
+  ["a condition that is drops", `export default rule({ alert: "D", when: drops });\n`, {
+    what: "bad when",
+    value: expect.objectContaining({ where: [] }),
+  }],
+  ["a severity that is very long", having(`severity: "x".repeat(300_000),`), {
+    what: "bad severity",
+    value: "x".repeat(300_000),
+  }],
+  [
+    "conditions without end",
+    `let all = drops.count("1m").above(1);\n` +
+    `for (let i = 0; i < 500; i++) all = all.and(drops.absent("1m"));\n` +
+    `export default rule({ alert: "Deep", when: all });\n`,
+    { what: "bad and()", value: "and" },
+  ],
+  [
+    "shares without end",
+    `let all = drops.count("1m");\n` +
+    `for (let i = 0; i < 500; i++) all = all.over(drops.count("1h"));\n` +
+    `export default rule({ alert: "Deep", when: all.above(1) });\n`,
+    { what: "bad over()", value: "over" },
+  ],
+]);
+
+const head = `import { drops, health, rule } from "dropwatch";\n\n`;
 
 const several = `${head}export default rule({
   alert: "Several",
@@ -366,7 +775,16 @@ let folder: Folder;
 let errors: readonly DropwatchError[];
 let rules: readonly CheckedRule[];
 
-const all = [...ofWhere, ...ofValues, ...ofRules];
+const all = [
+  ...ofWhere,
+  ...ofValues,
+  ...ofRules,
+  ...ofConditions,
+  ...ofFilters,
+  ...ofHealth,
+  ...ofCode,
+  ...ofScripts,
+];
 const fileOf = (name: string): string => `${name.replace(/\W/g, "_")}.ts`;
 
 /** Why this kernel doesn't give a field. */
@@ -442,6 +860,29 @@ describe("a mistake in a value or a condition", () => {
 
 describe("a mistake in the rest of a rule", () => {
   test.each(ofRules)("is told at its place: %s", expectMistake);
+});
+
+describe("a mistake in a condition that isn't a comparison", () => {
+  test.each(ofConditions)("is told at its place: %s", expectMistake);
+});
+
+describe("a mistake in a filter", () => {
+  test.each(ofFilters)(
+    "is told at its place: %s",
+    (name, source, mistake) => expectMistake(name, source, mistake),
+  );
+});
+
+describe("a mistake in what is asked of dropwatch itself", () => {
+  test.each(ofHealth)("is told at its place: %s", expectMistake);
+});
+
+describe("a mistake in a rule of code", () => {
+  test.each(ofCode)("is told at its place: %s", expectMistake);
+});
+
+describe("a mistake that nobody makes who has types", () => {
+  test.each(ofScripts)("is told: %s", expectMistake);
 });
 
 describe("mistakes", () => {

@@ -148,18 +148,18 @@ export async function startRuleHost(
   const askCode = (request: Question & CodeOf): Promise<Reply> => {
     const known = paths.get(request.bundle);
     if (known !== undefined && !code.has(request.bundle)) {
-      // It may be moved to a process of its own meanwhile: there is one entry for it, wherever it is.
       const mine: KnownBundle = { ...known, loaded: false };
       code.add(request.bundle, mine);
-      return code.ask({ do: "load", bundle: request.bundle, ...known }).then(async (reply) => {
-        if (reply.say === "rules") {
-          mine.loaded = true;
-          return code.ask(request);
+      return code.ask({ do: "load", bundle: request.bundle, ...known }).then((reply) => {
+        if (reply.say !== "rules") {
+          void code.forget(request.bundle).catch(() => {});
+          return reply;
         }
-        await code.forget(request.bundle);
-        return reply;
-      }, async (error) => {
-        await code.forget(request.bundle);
+        mine.loaded = true;
+        return code.ask(request);
+      }, (error) => {
+        // It could be loaded before: it is tried again with the next question.
+        void code.forget(request.bundle).catch(() => {});
         throw error;
       });
     }

@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { apiSymbol, ruleApi } from "./rule_api.ts";
 import { longestReply } from "./host_message.ts";
 import type { Reply, Request } from "./host_message.ts";
+import { plainJson } from "./plain.ts";
 import { ruleMark } from "./rule.ts";
 import type { Rule } from "./rule.ts";
 import { makeText, runCode, runFilter } from "./run.ts";
@@ -21,21 +22,15 @@ console.log =
     console.error;
 
 // As they were before any rule ran: one that changes them mustn't read or write what is others'.
-const { parse, stringify } = JSON;
+const { parse } = JSON;
 const later = setImmediate;
 
 const rules = new Map<string, readonly Rule[]>();
 const ruleBundle = /rule-\d+\.mjs[^:]*:\d+:\d+/;
 
-/** What JSON has no number for is told as it was written, so that a mistake can be named. */
-function plain(_: string, value: unknown): unknown {
-  if (typeof value === "bigint") return `${value}n`;
-  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
-}
-
 /** On a line of its own, whatever a rule has printed. */
 function say(reply: Reply): void {
-  const text = stringify(reply, plain);
+  const text = plainJson(reply);
   if (text.length > longestReply && "token" in reply) {
     const message = `${text.length} characters of data: a rule may have ${longestReply}`;
     return say({ say: "failed", token: reply.token, failure: { message, at: "" } });

@@ -91,7 +91,7 @@ const unknown = v.optional(v.unknown());
 const QueryShape = v.object({
   of: v.optional(v.literal("health")),
   where: v.array(v.unknown()),
-  filters: v.array(v.object({ fields: unknown, at: At })),
+  filters: v.array(v.object({ fields: unknown, keep: unknown, at: At })),
   by: v.array(v.unknown()),
   at: v.array(At),
 });
@@ -101,22 +101,25 @@ export function isQuery(value: unknown): boolean {
   return v.is(QueryShape, value);
 }
 
-const ValueShape: v.GenericSchema<unknown> = v.lazy(() =>
-  v.union([
-    v.object({
-      aggregate: v.picklist(["count", "rate", "sum", "distinct"]),
-      field: unknown,
-      window: unknown,
-      query: QueryShape,
-      at: At,
-    }),
-    v.object({
-      share: v.tuple([ValueShape, ValueShape]),
-      min: v.unknown(),
-      at: At,
-    }),
-  ])
-);
+const strangers = { unknown: v.optional(v.array(v.unknown())) };
+/** Checked by itself: what is nested deeply must not be the check's undoing. */
+const inner = v.unknown();
+
+const ValueShape = v.union([
+  v.object({
+    aggregate: v.picklist(["count", "rate", "sum", "distinct"]),
+    field: unknown,
+    window: unknown,
+    query: QueryShape,
+    at: At,
+  }),
+  v.object({ share: v.tuple([inner, inner]), min: v.unknown(), at: At, ...strangers }),
+]);
+
+/** Whether a value was made by the words of a rule; what it is made of is checked by itself. */
+export function isValue(value: unknown): boolean {
+  return v.is(ValueShape, value);
+}
 
 /** The shape only; what the values may be is checked with the rule's place at hand. */
 const RuleShape = v.object({
@@ -125,34 +128,30 @@ const RuleShape = v.object({
   at: At,
 });
 
-const ConditionShape: v.GenericSchema<unknown> = v.lazy(() =>
-  v.variant("is", [
-    v.object({
-      is: v.picklist(["above", "below"]),
-      threshold: unknown,
-      recovery: unknown,
-      value: ValueShape,
-      at: At,
-    }),
-    v.object({
-      is: v.literal("spike"),
-      over: unknown,
-      factor: unknown,
-      min: unknown,
-      value: ValueShape,
-      at: At,
-    }),
-    v.object({ is: v.literal("absent"), window: unknown, query: QueryShape, at: At }),
-    v.object({ is: v.literal("first"), learn: unknown, query: QueryShape, at: At }),
-    v.object({
-      is: v.picklist(["and", "or"]),
-      of: v.tuple([ConditionShape, ConditionShape]),
-      at: At,
-    }),
-  ])
-);
+const ConditionShape = v.variant("is", [
+  v.object({
+    is: v.picklist(["above", "below"]),
+    threshold: unknown,
+    recovery: unknown,
+    value: inner,
+    at: At,
+    ...strangers,
+  }),
+  v.object({
+    is: v.literal("spike"),
+    over: unknown,
+    factor: unknown,
+    min: unknown,
+    value: inner,
+    at: At,
+    ...strangers,
+  }),
+  v.object({ is: v.literal("absent"), window: unknown, query: QueryShape, at: At, ...strangers }),
+  v.object({ is: v.literal("first"), learn: unknown, query: QueryShape, at: At, ...strangers }),
+  v.object({ is: v.picklist(["and", "or"]), of: v.tuple([inner, inner]), at: At, ...strangers }),
+]);
 
-/** Whether a condition was made by the words of a rule. */
+/** Whether a condition was made by the words of a rule; what it is made of is checked by itself. */
 export function isCondition(value: unknown): boolean {
   return v.is(ConditionShape, value);
 }

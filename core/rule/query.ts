@@ -78,7 +78,12 @@ export type ValueData =
     /** The least that the whole must be for the share to mean something. */
     readonly min: number;
     readonly at: At;
-  };
+  } & Strangers;
+
+/** Options that a word doesn't have; none where it is left out. */
+interface Strangers {
+  readonly unknown?: readonly unknown[];
+}
 
 /** A condition as data. */
 export type ConditionData =
@@ -88,7 +93,7 @@ export type ConditionData =
     readonly recovery?: number;
     readonly value: ValueData;
     readonly at: At;
-  }
+  } & Strangers
   | {
     readonly is: "spike";
     readonly over: string;
@@ -96,7 +101,7 @@ export type ConditionData =
     readonly min: number;
     readonly value: ValueData;
     readonly at: At;
-  }
+  } & Strangers
   | {
     readonly is: "absent";
     readonly window: string;
@@ -108,7 +113,7 @@ export type ConditionData =
     readonly learn?: string;
     readonly query: QueryData;
     readonly at: At;
-  }
+  } & Strangers
   | {
     readonly is: "and" | "or";
     readonly of: readonly ConditionData[];
@@ -136,7 +141,10 @@ export interface Query<Label extends FieldName = never> {
   rate(window: Duration): Value<Label>;
   /** The sum of a field over the drops of the last `window`: `sum("len", "1m")` is in bytes. */
   sum(field: SummableField, window: Duration): Value<Label>;
-  /** How many different values of a field the drops of the last `window` had. */
+  /**
+   * How many different values of a field the drops of the last `window` had; a packet that doesn't tell
+   * the field has none.
+   */
   distinct(field: Exclude<FieldName, Label>, window: Duration): Value<Label>;
   /**
    * True when there was no drop for as long as `window`. With `by`, for each combination that had drops
@@ -162,6 +170,9 @@ export interface HealthQuery<Label extends HealthField = never> {
   readonly data: QueryData;
 }
 
+/** These labels: what has some of them, or more, is another type. */
+type Exactly<Label> = (label: Label) => Label;
+
 /** A number that each combination of labels has at each tick. */
 export interface Value<Label extends string = never> {
   /**
@@ -185,17 +196,27 @@ export interface Value<Label extends string = never> {
     options: { readonly over: Duration; readonly factor: number; readonly min: number },
   ): Condition<Label>;
   readonly data: ValueData;
+  /** Never read: it only carries the labels' names. */
+  readonly label?: Exactly<Label>;
 }
+
+/** What a condition can be joined with: any where it has no labels; or one without, or by the same. */
+export type Joinable<Label extends string, L extends string> = [Label] extends [never]
+  ? Condition<L>
+  : Condition<never> | Condition<Label>;
+
+/** The labels of two conditions that are joined. */
+export type LabelsOf<Label extends string, L extends string> = [Label] extends [never] ? L : Label;
 
 /** What must hold for an alert. */
 export interface Condition<Label extends string = never> {
   /** True while both are. A condition without labels holds for every combination of the other's. */
-  and(other: Condition<never> | Condition<Label>): Condition<Label>;
+  and<L extends string>(other: Joinable<Label, L>): Condition<LabelsOf<Label, L>>;
   /** True while one of them is. */
-  or(other: Condition<never> | Condition<Label>): Condition<Label>;
+  or<L extends string>(other: Joinable<Label, L>): Condition<LabelsOf<Label, L>>;
   readonly data: ConditionData;
   /** Never read: it only carries the labels' names. */
-  readonly label?: Label;
+  readonly label?: Exactly<Label>;
 }
 
 /** Where the caller's caller stands in its file, from a stack trace; "" where that can't be told. */
@@ -203,6 +224,21 @@ export function callSite(): At {
   const lines = (new Error().stack ?? "").split("\n").filter((line) => /:\d+:\d+/.test(line));
   const match = /:(\d+:\d+)\)?$/.exec(lines[2] ?? "");
   return match?.[1] ?? "";
+}
+
+/** What else than `known` there is in the options of a word. */
+function strangers(options: unknown, known: readonly string[]): Strangers {
+  if (options === undefined) return {};
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    return { unknown: [options] };
+  }
+  const unknown = Object.keys(options).filter((key) => !known.includes(key));
+  return unknown.length === 0 ? {} : { unknown };
+}
+
+/** The data of what another word made; what is none is told as it is. */
+function dataOf(value: unknown): unknown {
+  return (value as { readonly data?: unknown } | null | undefined)?.data ?? value;
 }
 
 function makeQuery<Label extends FieldName>(data: QueryData): Query<Label> {
@@ -242,6 +278,7 @@ function makeQuery<Label extends FieldName>(data: QueryData): Query<Label> {
         ...(options?.learn === undefined ? {} : { learn: options.learn }),
         query: data,
         at: callSite(),
+        ...strangers(options, ["learn"]),
       }),
   };
 }
@@ -276,6 +313,7 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
       ...(options?.recovery === undefined ? {} : { recovery: options.recovery }),
       value: data,
       at,
+      ...strangers(options, ["recovery"]),
     });
   return {
     data,
@@ -283,9 +321,10 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
     below: (threshold, options) => compare("below", threshold, options, callSite()),
     over: (whole, options) =>
       makeValue({
-        share: [data, (whole as Value | undefined)?.data as ValueData],
-        min: options?.min ?? 0,
+        share: [data, dataOf(whole) as ValueData],
+        min: options?.min === undefined ? 0 : options.min,
         at: callSite(),
+        ...strangers(options, ["min"]),
       }),
     spike: (options) =>
       makeCondition({
@@ -295,17 +334,18 @@ function makeValue<Label extends string>(data: ValueData): Value<Label> {
         min: options?.min,
         value: data,
         at: callSite(),
+        ...strangers(options, ["over", "factor", "min"]),
       }),
   };
 }
 
 function makeCondition<Label extends string>(data: ConditionData): Condition<Label> {
-  const join = (is: "and" | "or", other: Condition<string> | undefined, at: At) =>
-    makeCondition<Label>({ is, of: [data, other?.data as ConditionData], at });
+  const join = <L extends string>(is: "and" | "or", other: unknown, at: At) =>
+    makeCondition<LabelsOf<Label, L>>({ is, of: [data, dataOf(other) as ConditionData], at });
   return {
     data,
-    and: (other) => join("and", other as Condition<string>, callSite()),
-    or: (other) => join("or", other as Condition<string>, callSite()),
+    and: (other) => join("and", other, callSite()),
+    or: (other) => join("or", other, callSite()),
   };
 }
 

@@ -83,6 +83,9 @@ export interface RuleContext<State, Label extends string> {
   resolve(): void;
 }
 
+/** Nothing, or what an expression happens to be: but not a promise, for which nobody would wait. */
+type Done = void | number | string | boolean;
+
 /** A rule that is code: `F` are the fields of `on`, `Label` those of them that are labels. */
 export interface CodeRuleOptions<
   F extends FieldName,
@@ -96,11 +99,11 @@ export interface CodeRuleOptions<
   readonly by: readonly Label[];
   readonly state?: StateOptions<State>;
   /** Called for each sample of a tick. */
-  readonly each?: (sample: Sample<F>, context: RuleContext<State, Label>) => void;
-  /** How often `tick` is called; at each tick where it is left out. */
+  readonly each?: (sample: Sample<F>, context: RuleContext<State, Label>) => Done;
+  /** How often `tick` is called, at multiples of it; at each tick where it is left out. */
   readonly every?: Duration;
   /** Called for each combination of labels that has a state. */
-  readonly tick?: (context: RuleContext<State, Label>) => void;
+  readonly tick?: (context: RuleContext<State, Label>) => Done;
 }
 
 /** How long a text of an alert may be, in UTF-16 units; the rest is cut off. */
@@ -113,6 +116,11 @@ export type TextName = (typeof textNames)[number];
 /** Stands in data for a function, which stays with its host. */
 export interface FunctionMark {
   readonly function: true;
+}
+
+export function isFunctionMark(value: unknown): value is FunctionMark {
+  return typeof value === "object" && value !== null &&
+    (value as { function?: unknown }).function === true;
 }
 
 /** A rule as data. */

@@ -86,10 +86,18 @@ function refusePromise(name: string, returned: unknown): void {
 
 function stateOf(options: StateOptions<object> | undefined, kept: KeptState | undefined): object {
   if (options === undefined) return {};
-  if (kept === undefined) return options.init();
+  if (kept === undefined) return plainObject("init", options.init());
   const before: unknown = parse(kept.json);
   if (kept.version === options.version) return before as object;
-  return options.migrate?.(before, kept.version) ?? options.init();
+  return options.migrate === undefined
+    ? plainObject("init", options.init())
+    : plainObject("migrate", options.migrate(before, kept.version));
+}
+
+function plainObject(name: string, returned: unknown): object {
+  refusePromise(name, returned);
+  if (typeof returned === "object" && returned !== null) return returned;
+  throw new TypeError(`${name} returned no object`);
 }
 
 function changeOf(
@@ -98,8 +106,10 @@ function changeOf(
   state: object,
 ): Pick<CodeResult, "state"> {
   if (options === undefined) return { state: null };
-  const json = stringify(state);
-  if (json === undefined) throw new TypeError("the state is nothing that JSON has");
+  const json: string | undefined = stringify(state);
+  if (typeof state !== "object" || state === null || json === undefined) {
+    throw new TypeError("the state is no object that JSON has");
+  }
   if (json.length > longestState) {
     throw new RangeError(
       `the state has ${json.length} characters: at most ${longestState} are kept`,

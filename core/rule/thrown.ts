@@ -12,6 +12,15 @@ const longest = 2000;
 
 /** `bundle` fits the bundle's file name in a line of the stack. */
 export function describeThrown(thrown: unknown, bundle: RegExp): Thrown {
+  try {
+    return describe(thrown, bundle);
+  } catch {
+    // Whoever throws may make what it throws so that to look at it throws again.
+    return { message: "it threw what can't be shown", at: "" };
+  }
+}
+
+function describe(thrown: unknown, bundle: RegExp): Thrown {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const frame = String(error.stack ?? "").split("\n").find((line) => bundle.test(line));
   return {

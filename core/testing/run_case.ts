@@ -14,6 +14,7 @@ import type { CheckedRule } from "../rule/checked.ts";
 import { milliseconds, showDuration } from "../rule/duration.ts";
 import type { RuleHost } from "../rule/host.ts";
 import type { UncheckedRule } from "../rule/host_message.ts";
+import { plainJson } from "../rule/plain.ts";
 import type { AlertFacts, Rule, TextName } from "../rule/rule.ts";
 import { makeText, runCode, runFilter } from "../rule/run.ts";
 import { openMemoryStore } from "../store.ts";
@@ -139,7 +140,16 @@ class CaseRun {
           happened.push({ ...one.health, n: "at" in one ? one.count ?? 1 : 1 });
         }
       } else if ("rate" in one) {
-        if (lasts(one.from, one.to)) this.#drop(one.drop, one.rate * this.#interval / 1000, isGap);
+        // What a rate leaves over comes with a later tick.
+        const until = (time: number): number =>
+          Math.floor((one.rate * (time - timeOf(one.from))) / 1000 + 1e-9);
+        if (lasts(one.from, one.to)) {
+          this.#drop(
+            one.drop,
+            until(at) - until(Math.max(at - this.#interval, timeOf(one.from))),
+            isGap,
+          );
+        }
       } else if ("count" in one) {
         if (due(one.at)) this.#drop(one.drop, one.count, isGap);
       } else if ("lost" in one || "other" in one) {
@@ -166,10 +176,8 @@ class CaseRun {
   #drop(given: DropGiven, count: number, isGap: boolean): void {
     if (isGap) return;
     const drop = dropOf(given);
-    // What a rate has left over comes with the next tick.
-    const n = Math.round(count);
-    if (this.#way === "counted" || n > mostSingly) this.#counter.add(drop, n);
-    else for (let i = 0; i < n; i++) this.#counter.add(drop, 1);
+    if (this.#way === "counted" || count > mostSingly) this.#counter.add(drop, count);
+    else for (let i = 0; i < count; i++) this.#counter.add(drop, 1);
   }
 
   async #judge(tick: Tick, happened: readonly Happened[]): Promise<void> {
@@ -265,7 +273,7 @@ function checkRules(rules: readonly Rule[], version: number, interval: number): 
   const bundle = { id: `test ${version}`, code: "", inputs: [], place: () => ({ file }) };
   const checked = rules.map((rule, index) => {
     // As it comes from the rule host: without functions.
-    const raw = JSON.parse(JSON.stringify(rule.data)) as UncheckedRule;
+    const raw = JSON.parse(plainJson(rule.data)) as UncheckedRule;
     const context = { file, index, bundle, source: () => "", facts: testFacts, interval };
     return checkRule(raw, context);
   });

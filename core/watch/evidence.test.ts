@@ -49,6 +49,13 @@ describe("the evidence of an alert", () => {
   });
   const log = () => evidenceLog([rule], world, "6.18.44-fc");
 
+  test("is none where the source keeps no drops, whatever their reasons were", () => {
+    const kept = log();
+    const { evidence: _, ...without } = tick(1000, []);
+    kept.add({ ...without, reasons: new Map([[5, 9]]) });
+    expect(kept.of(rule, { dport: "53" }, 1000)).toBe(undefined);
+  });
+
   test("is site, flows, stacks, owners and reasons, the most frequent first", () => {
     const kept = log();
     kept.add(tick(1000, [[drop(), 3], [drop({ saddr: "192.0.2.2" }), 5]]));

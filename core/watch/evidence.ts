@@ -175,7 +175,7 @@ export function evidenceLog(
   const matchers = new Map<CheckedRule, (drop: Drop) => boolean>();
   const log: Kept[] = [];
   let size = 0;
-  let keeps = false;
+  let isKept = false;
   const counters = crossCheckLog(() => longest, world.names.reason);
   return {
     use(rules) {
@@ -185,7 +185,7 @@ export function evidenceLog(
     add(tick) {
       counters.add(tick);
       const drops = tick.evidence ?? [];
-      keeps ||= tick.evidence !== undefined;
+      isKept ||= tick.evidence !== undefined;
       const retransmits = tick.retransmits ?? new Map<string, number>();
       const { at, reasons } = tick;
       if (drops.length + reasons.size + retransmits.size > 0) {
@@ -212,7 +212,7 @@ export function evidenceLog(
           rule.by.every((field) => (drop[field as FieldName] ?? "") === labels[field])
         )
         .filter(({ drop }) => fits(drop) && keeps(drop));
-      if (!keeps) return undefined;
+      if (!isKept) return undefined;
       // In a flood of others a few drops can go by unseen: their labels tell what they can.
       const { reasons: asked } = splitPredicate(count.predicate);
       const told = mine.length > 0 ? mine : reasonsOf(within, asked)

@@ -13,7 +13,7 @@ import type { Series } from "./window.ts";
 export class WindowUse implements Consumer {
   readonly window: Window;
   readonly #part: number;
-  changed: ReadonlySet<Series> = new Set();
+  changed: readonly Series[] = [];
 
   /** `part`: where the value that is told apart stands. */
   constructor(window: Window, part: number) {
@@ -22,7 +22,8 @@ export class WindowUse implements Consumer {
   }
 
   add(key: Labels, n: number, sum: number, parts: readonly string[]): boolean {
-    return this.window.add(key, n, sum, this.#part === -1 ? undefined : parts[this.#part] ?? "");
+    // A packet that doesn't tell the value has none.
+    return this.window.add(key, n, sum, parts[this.#part] || undefined);
   }
 
   end(tick: Tick, missing: number): void {
@@ -41,7 +42,7 @@ export interface Judge {
   /** undefined where it can't be said. */
   holds(text: string, firing: boolean, at: number): boolean | undefined;
   /** Adds the combinations for which the answer may have changed, but for those of active alerts. */
-  gather(into: Set<string>): void;
+  gather(into: Set<string>, at: number): void;
   /** Adds every combination for which it may hold. */
   gatherAll(into: Set<string>): void;
   /** Since when its drops were all counted. */
@@ -58,7 +59,7 @@ export interface JudgeParts {
   readonly plan: Plan;
   feed(stream: Stream): Feed;
   window(leaf: Leaf, length: number): WindowUse;
-  lastSeen(stream: Stream): LastSeen;
+  lastSeen(stream: Stream, window: number): LastSeen;
   firstSeen(stream: Stream, learn: number): FirstSeen;
   codeSamples(condition: CheckedCondition & { is: "code" }): CodeSamples;
 }
@@ -201,6 +202,7 @@ function spike(condition: CheckedCondition & { is: "spike" }, parts: JudgeParts)
     amountOf(aggregate, window.get(text));
   const value = (text: string): number => amount(recent, text) * unit;
   const keyed = leaf.stream.by.length > 0;
+  let wasWhole = false;
   return {
     value,
     holds(text, _, at) {
@@ -210,9 +212,13 @@ function spike(condition: CheckedCondition & { is: "spike" }, parts: JudgeParts)
       const now = value(text);
       return now >= min && now > factor * usual;
     },
-    gather(into) {
+    gather(into, at) {
+      const isWhole = long.window.isWhole(at);
       if (!keyed) into.add("");
+      // Now it can be said of all of them, though nothing changed for them at this tick.
+      else if (isWhole && !wasWhole) addAll(long, into);
       else for (const use of [recent, long]) addChanged(use, into);
+      wasWhole = isWhole;
     },
     gatherAll: (into) => keyed ? addAll(long, into) : void into.add(""),
     get since() {
@@ -226,7 +232,7 @@ function spike(condition: CheckedCondition & { is: "spike" }, parts: JudgeParts)
 
 function absent(condition: CheckedCondition & { is: "absent" }, parts: JudgeParts): Judge {
   const { stream, window } = condition;
-  const last = parts.lastSeen(stream);
+  const last = parts.lastSeen(stream, window);
   const all = (into: Set<string>): void => {
     if (stream.by.length === 0) into.add("");
     else for (const text of last.seen.keys()) into.add(text);
@@ -295,6 +301,8 @@ function joined(
   const own = (i: number, text: string): string => keyed[i] === true ? text : noLabels.text;
   const leading = Math.max(0, keyed.indexOf(true));
   const mixed = any && !keyed.every((each) => each);
+  /** Which of them made an alert fire: only for those the way back is that to their recovery. */
+  const held = new Map<string, readonly boolean[]>();
   const all = (into: Set<string>): void =>
     judges.forEach((judge, i) => {
       if (keyed[i] === any) judge.gatherAll(into);
@@ -302,15 +310,24 @@ function joined(
   return {
     value: (text, at) => judges[0]!.value(own(0, text), at),
     holds(text, firing, at) {
-      const answers = judges.map((judge, i) => judge.holds(own(i, text), firing, at));
+      const before = held.get(text);
+      const answers = judges.map((judge, i) =>
+        judge.holds(own(i, text), firing && before?.[i] !== false, at)
+      );
       const decisive = is === "or";
-      if (answers.includes(decisive)) return decisive;
-      return answers.includes(undefined) ? undefined : !decisive;
+      const answer = answers.includes(decisive)
+        ? decisive
+        : answers.includes(undefined)
+        ? undefined
+        : !decisive;
+      if (answer === true) held.set(text, answers.map((each, i) => each ?? before?.[i] ?? false));
+      else if (answer === false) held.delete(text);
+      return answer;
     },
-    gather(into) {
+    gather(into, at) {
       // What has no labels changes the answer for all of the other's.
       if (mixed) all(into);
-      else for (const judge of judges) judge.gather(into);
+      else for (const judge of judges) judge.gather(into, at);
     },
     gatherAll: all,
     get since() {

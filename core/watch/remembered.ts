@@ -16,21 +16,29 @@ export interface SeenMemory {
 export class LastSeen implements Consumer {
   readonly #limit: number;
   readonly #memory: SeenMemory;
+  readonly #window: number;
   #open = new Set<string>();
-  #missing = 0;
+  #refused = 0;
+  /** Drops without a key, of any combination, within the window. */
+  readonly #lost: { readonly at: number; readonly n: number }[] = [];
 
-  constructor(limit: number, memory: SeenMemory) {
+  /** `window`: how long an absence has to be, in milliseconds. */
+  constructor(limit: number, memory: SeenMemory, window: number) {
     this.#limit = limit;
     this.#memory = memory;
+    this.#window = window;
   }
 
   get seen(): Map<string, number> {
     return this.#memory.seen;
   }
 
-  add({ text }: Labels): boolean {
+  add({ text }: Labels, n: number): boolean {
     if (!this.seen.has(text)) {
-      if (this.seen.size >= this.#limit) return false;
+      if (this.seen.size >= this.#limit) {
+        this.#refused += n;
+        return false;
+      }
       this.seen.set(text, 0);
     }
     this.#open.add(text);
@@ -40,7 +48,10 @@ export class LastSeen implements Consumer {
   end(tick: Tick, missing: number): void {
     for (const text of this.#open) this.seen.set(text, tick.at);
     this.#open.clear();
-    this.#missing = missing;
+    const n = missing + this.#refused;
+    this.#refused = 0;
+    if (n > 0) this.#lost.push({ at: tick.at, n });
+    while (this.#lost.length > 0 && this.#lost[0]!.at <= tick.at - this.#window) this.#lost.shift();
   }
 
   interrupt(at: number): void {
@@ -52,7 +63,7 @@ export class LastSeen implements Consumer {
   }
 
   get missing(): number {
-    return this.#missing;
+    return this.#lost.reduce((sum, { n }) => sum + n, 0);
   }
 }
 
@@ -73,6 +84,7 @@ export class FirstSeen implements Consumer {
   /** New with the tick that was ended last: how many drops each had. */
   readonly fresh: Map<string, number> = new Map();
   #open = new Map<string, number>();
+  #refused = 0;
   #missing = 0;
 
   constructor(limit: number, learn: number, ever: EverSeen) {
@@ -85,6 +97,7 @@ export class FirstSeen implements Consumer {
     if (this.#ever.texts.has(text)) return true;
     // What can't be remembered would be new again and again.
     if (!this.#open.has(text) && this.#ever.texts.size + this.#open.size >= this.#limit) {
+      this.#refused += n;
       return false;
     }
     this.#open.set(text, (this.#open.get(text) ?? 0) + n);
@@ -94,6 +107,10 @@ export class FirstSeen implements Consumer {
   end(tick: Tick, missing: number): void {
     if (this.#ever.since === Infinity) this.#ever.since = tick.at - 1000 * tick.seconds;
     this.fresh.clear();
+    this.#missing = missing + this.#refused;
+    this.#refused = 0;
+    // What came with a gap is told with the next tick: in a gap nothing is judged.
+    if (tick.gap !== undefined) return;
     const learning = tick.at - this.#ever.since < this.#learn;
     for (const [text, n] of this.#open) {
       this.#ever.texts.add(text);
@@ -101,7 +118,6 @@ export class FirstSeen implements Consumer {
       if (!learning) this.fresh.set(text, n);
     }
     this.#open.clear();
-    this.#missing = missing;
   }
 
   interrupt(): void {}
@@ -117,8 +133,6 @@ export interface CodeMemory {
   readonly all: Map<string, KeyMemory>;
   /** Those that changed and weren't kept yet. */
   readonly unsaved: Set<string>;
-  /** When `tick` is called next. */
-  nextTick?: number;
 }
 
 /** What it keeps for one combination of labels. */
@@ -139,23 +153,28 @@ interface Collected {
 export class CodeSamples implements Consumer {
   readonly #limit: number;
   readonly #order: readonly number[];
-  readonly #kept: CodeMemory;
   readonly memory: Map<string, KeyMemory>;
   readonly #unsaved: Set<string>;
   #open = new Map<string, Collected>();
+  /** How many of them have no memory yet. */
+  #begun = 0;
+  #refused = 0;
   /** Those of the tick that was ended last. */
   #ready = new Map<string, Collected>();
   /** Drops that each combination had with the tick that was ended last. */
   readonly fresh: Map<string, number> = new Map();
   #missing = 0;
+  /** Half of the time between two ticks: what comes a little early or late is still in time. */
+  #grace = 0;
+  /** In which of the times between two calls of `tick` the last tick was. */
+  #turn: number | undefined;
 
   /** `order`: where the labels of the rule stand among those of a sample. */
-  constructor(limit: number, order: readonly number[], kept: CodeMemory) {
+  constructor(limit: number, order: readonly number[], { all, unsaved }: CodeMemory) {
     this.#limit = limit;
     this.#order = order;
-    this.#kept = kept;
-    this.memory = kept.all;
-    this.#unsaved = kept.unsaved;
+    this.memory = all;
+    this.#unsaved = unsaved;
   }
 
   add({ text, labels }: Labels, n: number): boolean {
@@ -163,7 +182,12 @@ export class CodeSamples implements Consumer {
     const of = textOf(own);
     let collected = this.#open.get(of);
     if (collected === undefined) {
-      if (!this.memory.has(of) && this.memory.size + this.#open.size >= this.#limit) return false;
+      const isNew = !this.memory.has(of);
+      if (isNew && this.memory.size + this.#begun >= this.#limit) {
+        this.#refused += n;
+        return false;
+      }
+      if (isNew) this.#begun++;
       collected = { labels: own, samples: new Map() };
       this.#open.set(of, collected);
     }
@@ -180,8 +204,10 @@ export class CodeSamples implements Consumer {
     each: boolean,
     tick: boolean,
   ): { keys: CodeKey[]; tick: boolean } {
-    const due = tick && at >= (this.#kept.nextTick ?? 0);
-    if (due) this.#kept.nextTick = at - (at % every) + every;
+    const turnOf = (time: number): number => Math.floor(time / every);
+    const turn = turnOf(at + this.#grace);
+    const due = tick && turn !== (this.#turn ?? turnOf(at - this.#grace));
+    this.#turn = turn;
     const texts = new Set<string>(each ? this.#ready.keys() : []);
     // Where there is no `each`, drops are what begins a combination for `tick`.
     if (due) { for (const text of [...this.memory.keys(), ...this.#ready.keys()]) texts.add(text); }
@@ -204,13 +230,22 @@ export class CodeSamples implements Consumer {
     if (failure !== undefined) return;
     const text = textOf(key.labels);
     const kept = state === undefined ? key.state : state ?? undefined;
-    this.#unsaved.add(text);
+    const before = this.memory.get(text);
+    if (
+      state !== undefined || active !== (before?.active ?? false) || value !== (before?.value ?? 0)
+    ) this.#unsaved.add(text);
     if (kept === undefined && !active) this.memory.delete(text);
     else this.memory.set(text, { labels: key.labels, state: kept, active, value });
   }
 
-  end(_: Tick, missing: number): void {
+  end(tick: Tick, missing: number): void {
     this.fresh.clear();
+    this.#missing = missing + this.#refused;
+    this.#refused = 0;
+    this.#grace = 500 * tick.seconds;
+    this.#ready = new Map();
+    // What came with a gap is told with the next tick: in a gap no code is run.
+    if (tick.gap !== undefined) return;
     for (const [text, { samples }] of this.#open) {
       let n = 0;
       for (const [, count] of samples.values()) n += count;
@@ -218,7 +253,7 @@ export class CodeSamples implements Consumer {
     }
     this.#ready = this.#open;
     this.#open = new Map();
-    this.#missing = missing;
+    this.#begun = 0;
   }
 
   interrupt(): void {}

@@ -123,15 +123,18 @@ export class Feed {
     const place = this.#place;
     if (place === undefined || !("map" in place)) return [];
     return this.#verdicts.flatMap(({ filter, at, known }) => {
-      const open = new Map<string, readonly string[]>();
+      const asked = new Map<string, readonly string[]>();
       for (const { key } of tick.maps[place.map]?.entries ?? []) {
         if (!key.counts.includes(count)) continue;
         const values = at.map((i) => key.labels[i] ?? "");
-        const text = textOf(values);
-        if (!known.has(text)) open.set(text, values);
+        asked.set(textOf(values), values);
       }
-      if (known.size + open.size > maxRemembered) known.clear();
-      const all = [...open];
+      const isNew = ([text]: [string, unknown]): boolean => !known.has(text);
+      let all = [...asked].filter(isNew);
+      if (known.size + all.length > maxRemembered) {
+        known.clear();
+        all = [...asked];
+      }
       const questions: FilterQuestion[] = [];
       for (let from = 0; from < all.length; from += maxAsked) {
         const some = all.slice(from, from + maxAsked);

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { randomFrom } from "../../test/random.ts";
-import { ruleOf, watching } from "../../test/rule.ts";
+import { checked, ruleOf, watching } from "../../test/rule.ts";
+import type { Watching } from "../../test/rule.ts";
 import type { Drop } from "../drop/field.ts";
+import type { CheckedRule } from "../rule/checked.ts";
+import { drops } from "../rule/query.ts";
+import { rule } from "../rule/rule.ts";
+import type { Rule } from "../rule/rule.ts";
 import { countsOf } from "./watch.ts";
 import type { Transition } from "./watch.ts";
 
@@ -415,5 +420,184 @@ describe("too many combinations of labels", () => {
     ]);
     expect(watch.refused).toBe(10);
     expect(watch.size).toBe(2);
+  });
+});
+
+describe("a watch that takes another's place", () => {
+  const drop = (dport: string): Drop => noSocket(dport);
+
+  /** Two watches after each other; `between` is what the first one sees. */
+  function handOver(
+    before: Rule,
+    after: Rule,
+    between: (run: Watching) => void,
+  ): Watching {
+    const first = watching(checked(before), { code: [before] });
+    let seconds = 0;
+    between({ ...first, second: (...given) => (seconds++, first.second(...given)) });
+    return watching(checked(after), {
+      code: [after],
+      before: [first.watch.memory],
+      from: 1000 * seconds,
+    });
+  }
+
+  const above = (threshold: number, more: object = {}, window: "1s" | "5s" | "9s" = "5s"): Rule =>
+    rule({ alert: "Same", when: drops.by("dport").count(window).above(threshold), ...more });
+
+  test("goes on with its windows", () => {
+    const { second } = handOver(above(5), above(5), ({ second }) => {
+      second([[drop("53"), 4]]);
+    });
+    expect(shown(second([[drop("53"), 2]]))).toEqual([["Same", "firing", { dport: "53" }, 6]]);
+  });
+
+  test("finds at its first tick what is beyond another threshold already", () => {
+    const { second } = handOver(above(50), above(5), ({ second }) => {
+      second([[drop("53"), 9]]);
+    });
+    expect(shown(second())).toEqual([["Same", "firing", { dport: "53" }, 9]]);
+  });
+
+  test("goes on with its alerts, and what they had since they began", () => {
+    const { second, watch, quiet } = handOver(above(5), above(7), ({ second }) => {
+      second([[drop("53"), 9]]);
+    });
+    expect(watch.active()).toMatchObject([{ state: { state: "firing", since: 1000 } }]);
+    second([[drop("53"), 1]]);
+    expect(quiet(4)).toMatchObject([{ change: "resolved", total: 10, since: 1000, peak: 10 }]);
+  });
+
+  test("goes on waiting for as long as for", () => {
+    const waits = above(5, { for: "3s" });
+    const { quiet } = handOver(waits, waits, ({ second }) => {
+      second([[drop("53"), 9]]);
+      second();
+    });
+    expect(quiet(1)).toEqual([]);
+    expect(quiet(1)).toMatchObject([{ change: "firing", since: 1000 }]);
+  });
+
+  const others: readonly (readonly [string, Rule])[] = [
+    ["severity", above(5, { severity: "critical" })],
+    ["labels", above(5, { labels: { team: "x" } })],
+    ["fields of by", rule({ alert: "Same", when: drops.by("l4").count("5s").above(99) })],
+    ["name", rule({ alert: "Another", when: drops.by("dport").count("5s").above(99) })],
+  ];
+  test.each(others)("has no alerts of a rule that has another %s", (_, after) => {
+    const { watch } = handOver(above(5), after, ({ second }) => {
+      second([[drop("53"), 9]]);
+    });
+    expect(watch.active()).toEqual([]);
+  });
+
+  test("keeps an alert, whose new window isn't whole, until that is", () => {
+    const { quiet } = handOver(above(5), above(5, {}, "9s"), ({ second }) => {
+      second([[drop("53"), 9]]);
+      second();
+    });
+    expect(quiet(8)).toEqual([]);
+    expect(quiet(1)).toMatchObject([{ change: "resolved" }]);
+  });
+
+  test("can say what is below or a spike in windows that are new, once they are whole", () => {
+    const plain = rule({ alert: "Same", when: drops.count("5s").above(99) });
+    const below = handOver(
+      plain,
+      rule({ alert: "Same", when: drops.count("3s").below(1) }),
+      ({ second }) => {
+        second();
+      },
+    );
+    expect([below.quiet(2).length, below.quiet(1).length]).toEqual([0, 1]);
+    const spike = handOver(
+      plain,
+      rule({ alert: "Same", when: drops.count("1s").spike({ over: "2s", factor: 2, min: 1 }) }),
+      ({ second }) => {
+        second();
+      },
+    );
+    spike.quiet(2);
+    expect(spike.second([[drop("53"), 5]])).toMatchObject([{ change: "firing" }]);
+  });
+
+  test("goes on with absences, and with what first has seen", () => {
+    const absent = rule({ alert: "Absent", when: drops.by("dport").absent("4s") });
+    const run = handOver(absent, absent, ({ second }) => {
+      second([[drop("53"), 1]]);
+      second();
+    });
+    expect(run.quiet(2)).toEqual([]);
+    expect(shown(run.quiet(1))).toEqual([["Absent", "firing", { dport: "53" }, 4]]);
+    const first = (where: object): Rule =>
+      rule({ alert: "First", when: drops.where(where).by("dport").first() });
+    const again = handOver(first({}), first({ l4: "UDP" }), ({ second }) => {
+      second([[drop("53"), 1]]);
+      second();
+    });
+    expect(shown(again.second([[drop("53"), 1], [drop("80"), 1]])))
+      .toEqual([["First", "firing", { dport: "80" }, 1]]);
+  });
+
+  test("goes on with totals", () => {
+    const { second, watch } = handOver(above(99), above(98), ({ second }) => {
+      second([[drop("53"), 4]]);
+    });
+    second([[drop("53"), 2]]);
+    expect(watch.totals()).toEqual([6]);
+  });
+});
+
+describe("what wasn't judged", () => {
+  test("because a gap was told with its tick is judged at the next one", () => {
+    const { second } = watching([ruleOf({ by: ["dport"], above: 5 })]);
+    const gap = { seconds: 3, why: "code of rules is too slow", over: true };
+    expect(second([[noSocket("53"), 9]], { gap })).toEqual([]);
+    expect(shown(second())).toEqual([["MadeUp", "firing", { dport: "53" }, 9]]);
+  });
+});
+
+describe("thresholds that are looked up", () => {
+  test("make the same alerts as each rule by itself, whatever comes", () => {
+    const random = randomFrom(72);
+    for (let round = 0; round < 60; round++) {
+      const rules = Array.from({ length: random.int(1, 6) }, (_, i) => {
+        const above = random.pick([0, 0.3, 1, 2, 3, 5, 20]);
+        return ruleOf({
+          alert: `R${i}`,
+          by: random.pick([["dport"], ["dport", "l4"]] as const),
+          aggregate: random.pick(["count", "rate", "sum"] as const),
+          window: random.pick([1000, 3000, 10_000]),
+          above,
+          recovery: random.chance(0.5) ? above : above / 2,
+          for: random.pick([0, 0, 2000]),
+          keepFiringFor: random.pick([0, 0, 2000]),
+        });
+      });
+      // The same, but for a part that is always false: such rules are judged for each key.
+      const never = ruleOf({ above: 1e12, window: 1000 }).condition;
+      const plain = rules.map((rule): CheckedRule => ({
+        ...rule,
+        condition: { is: "or", of: [rule.condition, never] },
+      }));
+      const [looked, judged] = [watching(rules), watching(plain)];
+      for (let tick = 0; tick < 40; tick++) {
+        const given = Array.from(
+          { length: random.int(0, 4) },
+          () =>
+            [
+              noSocket(`${random.int(1, 3)}`, random.pick(["UDP", "TCP"])),
+              random.int(1, 4),
+            ] as const,
+        );
+        const more = random.chance(0.1) ? { gap: { seconds: 1, why: "killed", over: true } } : {};
+        const told = [looked, judged].map(({ second }) =>
+          second(given, more).map(({ rule, change, labels, value, peak, total, since }) =>
+            JSON.stringify([rule.alert, change, labels, value, peak, total, since])
+          ).sort()
+        );
+        expect(told[0]).toEqual(told[1]!);
+      }
+    }
   });
 });

@@ -162,8 +162,6 @@ interface RuleWatch extends RememberedRule {
   readonly indexed: boolean;
   /** Whether it is about dropwatch itself: that goes on while no drops are counted. */
   readonly health: boolean;
-  /** Whether it was ever judged: what it may find then need not change with a tick. */
-  judged: boolean;
 }
 
 /** Rules that compare the same number of a window with their thresholds. */
@@ -245,11 +243,11 @@ export function makeWatch(options: WatchOptions): Watch {
         }
         return use;
       },
-      lastSeen(stream) {
+      lastSeen(stream, window) {
         const seen = find(({ lastSeen }) => lastSeen, own(stream)) ??
           { seen: new Map<string, number>(), since: memory.at ?? Infinity };
         memory.lastSeen.set(own(stream), seen);
-        const last = new LastSeen(limit, seen);
+        const last = new LastSeen(limit, seen, window);
         feed(stream).consumers.push(last);
         return last;
       },
@@ -288,7 +286,6 @@ export function makeWatch(options: WatchOptions): Watch {
       order: labelOrder(rule.by),
       indexed: indexedLeaf(rule) !== undefined,
       health: "health" in streamsOf(rule.condition)[0].stream,
-      judged: false,
       alerts: known?.alerts ?? new Map(),
       total: known?.total ?? 0,
     };
@@ -317,12 +314,15 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const each of watched) each.total += totals.get(each.feed)!;
   };
 
-  const gather = (): void => {
+  /** Rules that weren't judged at the last tick: what changed then has to be looked at yet. */
+  const behind = new Set<RuleWatch>(before.length > 0 ? watched : []);
+
+  const gather = (at: number): void => {
     for (const [each, texts] of candidates) {
       texts.clear();
       for (const text of each.alerts.keys()) texts.add(text);
-      if (!each.judged) each.judge.gatherAll(texts);
-      else if (!each.indexed) each.judge.gather(texts);
+      if (!each.indexed) each.judge.gather(texts, at);
+      if (behind.has(each)) each.judge.gatherAll(texts);
     }
     for (const { use, sum, bounds } of thresholds) {
       const least = bounds[0]!.bound;
@@ -389,12 +389,15 @@ export function makeWatch(options: WatchOptions): Watch {
   const judge: Watch["judge"] = (failed = new Set()) => {
     const transitions: Transition[] = [];
     const tick = taken!;
-    gather();
+    gather(tick.at);
     for (const each of watched) {
       // While nobody counts there is nothing to be judged: no data is not zero.
-      if (failed.has(each.rule) || (tick.gap !== undefined && !each.health)) continue;
+      if (failed.has(each.rule) || (tick.gap !== undefined && !each.health)) {
+        behind.add(each);
+        continue;
+      }
+      behind.delete(each);
       evaluate(each, tick, transitions);
-      each.judged = true;
     }
     return transitions;
   };
@@ -477,8 +480,8 @@ function thresholdsOf(
   return used;
 }
 
-/** How many combinations of labels code is run for at once. */
-const maxRun = 256;
+/** How many combinations of labels code is run for at once: their states fit into one reply. */
+const maxRun = 30;
 
 function runsOf(rule: CheckedRule, samples: CodeSamples, at: number): CodeQuestion[] {
   const { condition } = rule;

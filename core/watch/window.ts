@@ -13,6 +13,8 @@ export interface Series {
   /** What came with the tick `tick`. */
   entry: Entry;
   tick: number;
+  /** The last tick at which something of it left the window. */
+  left: number;
 }
 
 /** What a series got in one slot. */
@@ -95,26 +97,25 @@ export class Window {
   add(key: Pick<SeriesKey, "text" | "labels">, n: number, sum: number, part?: string): boolean {
     let series = this.#series.get(key.text);
     const isNew = series?.tick !== this.#tick;
-    if (isNew && this.#entries >= this.#maxEntries) return this.#refuse(n);
+    const isNewPart = this.#distinct && part !== undefined &&
+      (isNew || !series!.entry.parts!.has(part));
+    const more = (isNew ? 1 : 0) + (isNewPart ? 1 : 0);
+    if (more > 0 && this.#entries + more > this.#maxEntries) return this.#refuse(n);
     if (series === undefined) {
       if (this.#series.size >= this.#limit) return this.#refuse(n);
       const { text, labels } = key;
       const parts = this.#distinct ? new Map<string, number>() : undefined;
-      series = { text, labels, count: 0, sum: 0, parts, entry: noEntry, tick: 0 };
+      series = { text, labels, count: 0, sum: 0, parts, entry: noEntry, tick: 0, left: 0 };
       this.#series.set(text, series);
     }
     if (isNew) {
       series.tick = this.#tick;
       series.entry = { series, n: 0, sum: 0, parts: this.#distinct ? new Map() : undefined };
       this.#open.push(series.entry);
-      this.#entries++;
     }
+    this.#entries += more;
     const { entry, parts } = series;
     if (parts !== undefined && part !== undefined) {
-      if (!entry.parts!.has(part)) {
-        if (this.#entries >= this.#maxEntries) return this.#refuse(n);
-        this.#entries++;
-      }
       entry.parts!.set(part, (entry.parts!.get(part) ?? 0) + n);
       parts.set(part, (parts.get(part) ?? 0) + n);
     }
@@ -134,9 +135,9 @@ export class Window {
    * Ends the tick at `at` (milliseconds) and lets go of what is older than the window. Returns the
    * series that changed. `missing` drops belong in it and have no key.
    */
-  advance(at: number, missing: number, exact: boolean): Set<Series> {
-    const changed = new Set<Series>();
-    for (const { series } of this.#open) changed.add(series);
+  advance(at: number, missing: number, exact: boolean): readonly Series[] {
+    const changed: Series[] = [];
+    for (const { series } of this.#open) changed.push(series);
     this.#close({
       at,
       added: this.#open,
@@ -145,22 +146,32 @@ export class Window {
     });
     this.#open = [];
     this.#refused = 0;
-    while (this.#slots.length > 0 && this.#slots[0]!.at <= at - this.length + this.#grace) {
-      for (const { series, n, sum, parts } of this.#slots.shift()!.added) {
-        series.count -= n;
-        series.sum -= sum;
-        this.#entries -= 1 + (parts?.size ?? 0);
-        for (const [part, lost] of parts ?? []) {
-          const left = series.parts!.get(part)! - lost;
-          if (left === 0) series.parts!.delete(part);
-          else series.parts!.set(part, left);
-        }
-        changed.add(series);
+    const oldest = at - this.length + this.#grace;
+    while (this.#slots.length > 0 && this.#slots[0]!.at <= oldest) {
+      for (const entry of this.#slots.shift()!.added) {
+        const { series } = entry;
+        series.count -= entry.n;
+        series.sum -= entry.sum;
+        this.#entries--;
+        if (entry.parts !== undefined) this.#letGo(series.parts!, entry.parts);
+        // What came with this tick is counted already: nothing more comes.
+        if (series.count === 0) this.#series.delete(series.text);
+        if (series.tick === this.#tick || series.left === this.#tick) continue;
+        series.left = this.#tick;
+        changed.push(series);
       }
     }
-    for (const series of changed) if (series.count === 0) this.#series.delete(series.text);
     this.#tick++;
     return changed;
+  }
+
+  #letGo(parts: Map<string, number>, gone: ReadonlyMap<string, number>): void {
+    this.#entries -= gone.size;
+    for (const [part, n] of gone) {
+      const left = parts.get(part)! - n;
+      if (left === 0) parts.delete(part);
+      else parts.set(part, left);
+    }
   }
 
   /** A slot of its own, or, in a long window, a part of the step that the last one began. */
@@ -180,7 +191,8 @@ export class Window {
       into.n += entry.n;
       into.sum += entry.sum;
       this.#entries--;
-      for (const [part, n] of entry.parts ?? []) {
+      if (entry.parts === undefined) continue;
+      for (const [part, n] of entry.parts) {
         if (into.parts!.has(part)) this.#entries--;
         into.parts!.set(part, (into.parts!.get(part) ?? 0) + n);
       }
@@ -261,8 +273,13 @@ export class Window {
     for (const { at, missing, exact, added } of kept.slots) {
       for (const { labels, n, sum, parts } of added) {
         const key = { text: textOf(labels), labels };
-        if (parts === undefined) this.add(key, n, sum);
-        else for (const [part, each] of Object.entries(parts)) this.add(key, each, 0, part);
+        let rest = n;
+        for (const [part, each] of Object.entries(parts ?? {})) {
+          this.add(key, each, 0, part);
+          rest -= each;
+        }
+        // Of some drops the value isn't known.
+        if (rest > 0 || sum > 0) this.add(key, rest, sum);
       }
       this.advance(at, missing, exact);
     }

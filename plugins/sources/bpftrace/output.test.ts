@@ -16,10 +16,15 @@ import type { Names } from "../../../core/drop/field.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
 import { outputReader } from "./output.ts";
+import type { Boundary } from "./output.ts";
 
 interface Reading {
   readonly ticks: Tick[];
+  /** Where they ended, by the kernel's clock. */
+  readonly boundaries: (Boundary | undefined)[];
   line(text: string): void;
+  settle(): void;
+  forgetWaiting(): void;
   end(): void;
   attached: number;
   /** Milliseconds since 1970. */
@@ -34,26 +39,30 @@ function read(
   options: { scalars?: ReadonlyMap<string, number>; names?: Names } = {},
 ): Reading {
   const ticks: Tick[] = [];
-  const reading = { ticks, attached: 0, now: 1_000_000, missed: 0 };
+  const boundaries: (Boundary | undefined)[] = [];
+  const reading = { ticks, boundaries, attached: 0, now: 1_000_000, missed: 0 };
   const reader = outputReader({
     plan,
     scalars: options.scalars ?? new Map(),
     names: options.names ?? world.names,
     missed: () => reading.missed,
     now: () => reading.now,
-    onTick: (tick) => ticks.push(tick),
+    onTick(tick, boundary) {
+      ticks.push(tick);
+      boundaries.push(boundary);
+    },
     onAttached: () => reading.attached++,
   });
-  return Object.assign(reading, { line: reader.line, end: reader.end });
+  return Object.assign(reading, reader);
 }
 
 const printf = (text: string): string => JSON.stringify({ type: "printf", data: `${text}\n` });
 const map = (name: string, value: unknown): string =>
   JSON.stringify({ type: "map", data: { [`@${name}`]: value } });
 
-/** The lines of a frame. */
+/** The lines of a frame: of a tick that ended exactly on time, and was printed at once. */
 const frame = (tick: number, copy: number, seconds: number, ...maps: string[]): string[] => [
-  printf(`tick ${tick} ${copy} ${seconds * 1e9}`),
+  printf(`tick ${tick} ${copy} ${seconds * 1e9} ${seconds * 1e9} 1`),
   ...maps,
   printf(`end ${tick}`),
 ];
@@ -196,6 +205,43 @@ describe("a tick", () => {
     expect(reading.ticks.map(({ seconds }) => seconds)).toEqual([0, 1, 1]);
   });
 
+  test("ends at its boundary on the wall clock, however long after it the line was printed", () => {
+    const reading = read(byPort);
+    const printed = (tick: number, boundary: number, after: number, exact: 0 | 1): void => {
+      reading.now = 1_000_000 + boundary + after;
+      const nsecs = boundary * 1e6;
+      reading.line(printf(`tick ${tick} ${tick % 2} ${nsecs} ${nsecs + after * 1e6} ${exact}`));
+      reading.line(printf(`end ${tick}`));
+    };
+    printed(1, 400, 0, 0);
+    printed(2, 1000, 19, 1);
+    printed(3, 2000, 7, 1);
+    printed(4, 3004, 0, 0);
+    expect(reading.ticks.map(({ at }) => at)).toEqual([1_000_400, 1_001_000, 1_002_000, 1_003_004]);
+    expect(reading.ticks.map(({ seconds }) => seconds)).toEqual([0, 0.6, 1, 1.004]);
+    expect(reading.boundaries).toEqual([
+      { nsecs: 400e6, exact: false },
+      { nsecs: 1000e6, exact: true },
+      { nsecs: 2000e6, exact: true },
+      { nsecs: 3004e6, exact: false },
+    ]);
+  });
+
+  test("has no boundary where it isn't the kernel that ended it", () => {
+    const reading = read(byPort);
+    frame(1, 0, 1, map("b0", { "3": 5 }), map("m0_0", { "53": 5 })).forEach(reading.line);
+    [map("b0", { "3": 7 }), map("m0_0", { "53": 2 })].forEach(reading.line);
+    reading.end();
+    expect(reading.boundaries).toEqual([{ nsecs: 1e9, exact: true }, undefined]);
+  });
+
+  test("doesn't cover the time before bpftrace was attached, if it is the first", () => {
+    const reading = read(byPort);
+    reading.now += 5000;
+    frame(1, 0, 1).forEach(reading.line);
+    expect(reading.ticks[0]).toMatchObject({ at: 1_005_000, seconds: 0 });
+  });
+
   test("follows a wall clock that was set", () => {
     const reading = read(byPort);
     frame(1, 0, 1).forEach(reading.line);
@@ -300,9 +346,13 @@ describe("garbage", () => {
     '{"type": "printf", "data": {}}',
     printf("something else"),
     printf("tick 5"),
-    printf("tick 5 2 100"),
-    printf("tick five 0 100"),
-    printf("tick 5 0 -100"),
+    printf("tick 5 2 100 100 1"),
+    printf("tick five 0 100 100 1"),
+    printf("tick 5 0 -100 100 1"),
+    printf("tick 5 0 100 -100 1"),
+    printf("tick 5 0 100 100 2"),
+    printf("tick 5 0 100 100"),
+    printf("tick 5 0 100"),
     printf("end 77"),
     printf("end"),
     printf("s 1 2 3"),
@@ -398,7 +448,17 @@ describe("garbage", () => {
   });
 
   test("that begins no frame leaves what follows without a tick", () => {
-    for (const begin of ["tick 1 2 1000", "tick 1 x 1000", "tick 1 0", "tick 1 0 1000 more"]) {
+    for (
+      const begin of [
+        "tick 1 2 1000 1000 1",
+        "tick 1 x 1000 1000 1",
+        "tick 1 0",
+        "tick 1 0 1000",
+        "tick 1 0 1000 1000",
+        "tick 1 0 1000 1000 x",
+        "tick 1 0 1000 1000 1 more",
+      ]
+    ) {
       const reading = read(byPort);
       [printf(begin), map("b2", { "3": 1 }), map("bx", { "3": 1 }), printf("end 1")]
         .forEach(reading.line);

@@ -60,7 +60,7 @@ export interface Boundary {
 
 export interface OutputReader {
   line(text: string): void;
-  /** Hands on what waits for what happens later, as it is: nothing more will be known of it. */
+  /** Hands on what waits for what comes later, as it is: nothing more will be known of it. */
   settle(): void;
   /** Gives up what waits: it belongs to ticks that are somebody else's. */
   forgetWaiting(): void;
@@ -236,7 +236,7 @@ export function outputReader(options: OutputOptions): OutputReader {
     const seconds = nsecs !== undefined && lastNsecs !== undefined
       ? (nsecs - lastNsecs) / 1e9
       : (at - lastAt) / 1000;
-    const missed = Math.max(0, options.missed() - missedBefore);
+    const missed = settling ? 0 : Math.max(0, options.missed() - missedBefore);
     missedBefore += missed;
     const seen = [...reasons.values()].reduce((all, n) => all + n, 0) + missed;
     const isEmpty = seen === 0 &&
@@ -283,7 +283,11 @@ export function outputReader(options: OutputOptions): OutputReader {
     if (/^tick \d+ [01] \d+ \d+ [01]$/.test(text.trimEnd())) {
       // bpftrace reads what the kernel prints only when all its probes are attached; the record
       // that says so comes before they are.
-      if (!attached) options.onAttached();
+      if (!attached) {
+        // What came before, the first tick doesn't cover.
+        lastAt = options.now();
+        options.onAttached();
+      }
       attached = true;
       if (isFrame) {
         unreadable++;
@@ -333,7 +337,9 @@ export function outputReader(options: OutputOptions): OutputReader {
         }
       } else unreadable++;
     },
-    settle: () => emit(new Map(), 0, undefined, { last: true, settling: true }),
+    settle() {
+      for (const copy of [0, 1]) emit(new Map(), copy, undefined, { last: true, settling: true });
+    },
     forgetWaiting() {
       for (const each of later) each.clear();
     },

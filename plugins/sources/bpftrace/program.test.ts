@@ -78,6 +78,54 @@ function randomCounts(
 
 const plans = somePlans();
 
+const byPort = planOf({ by: ["dport"] });
+const ms = 1_000_000n;
+
+interface Looked {
+  /** What was printed: a format without its newline, and its values. */
+  readonly texts: (string | bigint)[][];
+  /** What was done that user space does: `print(@b0)`, `clear(@busy)`, `printf`. */
+  readonly done: string[];
+}
+
+/**
+ * Runs the probe that ticks, as the kernel does: `at` holds the variables, `look` runs it once at so
+ * many milliseconds; where time goes by while it runs, `later` is what it reads from the second time on.
+ */
+function tickerOf(
+  plan: Plan,
+  interval = 1000,
+): { at: Record<string, bigint>; look(now: number, later?: number): Looked } {
+  const { text } = writeProgram(plan, { kernel, interval, addresses });
+  const probe = probesOf(text).find(({ at }) => at.startsWith("interval"))!;
+  const script = probe.lines.slice(1, -1).join("\n")
+    .replace(/printf\("([^"]*)\\n"((?:, [^,;]*)*)\);/g, 'did("printf", ["$1"$2]);')
+    .replace(/^(print|clear)\(@(\w+)\);$/gm, 'did("$1(@$2)");')
+    .replace(/\(u?int64\)/g, "")
+    // All but what is in quotes.
+    .replace(/"[^"]*"|@(\w+(?:\[\d+\])?)/g, (all, name) => name ? `at["${name}"]` : all)
+    .replace(/"[^"]*"|\bnsecs\b/g, (all) => all === "nsecs" ? "nsecs()" : all)
+    .replace(/"[^"]*"|(?<![\w$])\d+\b/g, (all) => all.startsWith('"') ? all : `${all}n`);
+  const variables = [...new Set(script.match(/\$\w+/g) ?? [])];
+  const run = new Function("at", "did", "nsecs", `let ${variables.join()};\n${script}`);
+  const values: Record<string, bigint> = {};
+  const at = new Proxy(values, { get: (all, name) => all[String(name)] ?? 0n });
+  return {
+    at,
+    look(now, later = now) {
+      const looked: Looked = { texts: [], done: [] };
+      const times = [now, later];
+      const did = (what: string, printed?: (string | bigint)[]): void => {
+        looked.done.push(what);
+        if (printed !== undefined) looked.texts.push(printed);
+        if (what === "clear(@busy)") delete values["busy[0]"];
+      };
+      run(at, did, () => BigInt(Math.round((times.length > 1 ? times.shift()! : times[0]!) * 1e6)));
+      return looked;
+    },
+  };
+}
+
 describe("a program", () => {
   test("reads each argument of the tracepoint once, and before anything else", () => {
     for (const on of [kernel, olderKernel]) {
@@ -157,14 +205,16 @@ describe("a program", () => {
       const printed = ticking.flatMap((line) => /^print\(@(\w+)\);$/.exec(line)?.[1] ?? []);
       expect(new Set(printed).size).toBe(printed.length);
       for (const name of written) expect(printed).toContain(name);
-      // Each copy in a branch of its own.
-      const branch = ticking.findIndex((line) => line === "if ($old == 1) {");
+      // Each copy in a branch of its own: while packets write one, the other.
+      const branch = ticking.findIndex((line) => line === "if ($copy == 1) {");
       const otherwise = ticking.indexOf("} else {", branch);
       const names = (lines: readonly string[]): string[] =>
         lines.flatMap((line) => /@(\w+)/.exec(line)?.[1] ?? []);
-      for (const name of names(ticking.slice(branch + 1, otherwise))) expect(name).toMatch(/1$/);
+      for (const name of names(ticking.slice(branch + 1, otherwise))) expect(name).toMatch(/0$/);
       const end = ticking.indexOf("}", otherwise + 1);
-      for (const name of names(ticking.slice(otherwise + 1, end))) expect(name).toMatch(/0$/);
+      for (const name of names(ticking.slice(otherwise + 1, end))) expect(name).toMatch(/1$/);
+      const outside = [...ticking.slice(0, branch), ...ticking.slice(end)];
+      expect(outside.filter((line) => line.startsWith("print("))).toEqual([]);
     }
   });
 
@@ -187,18 +237,19 @@ describe("a program", () => {
 
   test("frames a tick by its number, so that a reader knows what is whole", () => {
     for (const plan of plans) {
-      const { lines } = programOf(plan);
-      const first = lines.findIndex((line) => line.startsWith('printf("tick '));
-      const last = lines.findIndex((line) => line.startsWith('printf("end '));
-      const prints = lines.flatMap((line, i) => line.startsWith("print(") ? [i] : []);
-      for (const at of prints) {
-        expect(at).toBeGreaterThan(first);
-        expect(at).toBeLessThan(last);
-      }
-      // The flag is turned before anything is printed, and the next tick waits for the prints.
-      expect(lines).toContain("if ($now >= @next && @busy[0] == 0) {");
-      expect(lines.indexOf("@e = 1 - $old;")).toBeLessThan(prints[0]!);
-      expect(lines.indexOf("clear(@busy);")).toBeGreaterThan(last);
+      const { at, look } = tickerOf(plan);
+      at.next = 1000n * ms;
+      look(990);
+      const turning = look(1010);
+      expect(turning.texts).toEqual([
+        ["tick %lld %lld %lld %lld 1", 1n, 0n, 1000n * ms, 1010n * ms],
+      ]);
+      // The flag is turned before anything is printed.
+      expect(turning.done.filter((each) => each.startsWith("print("))).toEqual([]);
+      expect(at.e! & 3n).toBe(1n);
+      const printing = look(1030);
+      expect(printing.texts).toEqual([["end %lld", 1n]]);
+      expect(printing.done.slice(-2)).toEqual(["printf", "clear(@busy)"]);
     }
   });
 
@@ -220,7 +271,7 @@ describe("a program", () => {
       { kernel, interval: 1000, addresses },
     );
     expect([...scalars]).toEqual([["r3", 3]]);
-    const many = Array.from({ length: 20 }, (_, i) => ({
+    const many = Array.from({ length: 15 }, (_, i) => ({
       predicate: [{ field: "reason" as const, ranges: [[2 * i, 2 * i]] as const }],
       by: fieldNames.slice(i, i + 1),
     }));
@@ -229,12 +280,39 @@ describe("a program", () => {
     for (const [name, reason] of program.scalars) expect(name).toBe(`r${reason}`);
   });
 
+  test("gives variables up where its maps by key leave too few of the kernel's 64", () => {
+    const fields = ["dev", "cpu", "dport", "sport", "saddr", "daddr", "len", "mark"] as const;
+    const reasons = ["NO_SOCKET", "SOCKET_FILTER", "NETFILTER_DROP", "SOCKET_RCVBUFF"] as const;
+    const counts = fields.flatMap((field, i) =>
+      fields.slice(i + 1, i + 5).map((other): Count => ({
+        predicate: where({ reason: reasons[i % 4]! }),
+        by: [field, other],
+      }))
+    );
+    const plan = makePlan(counts);
+    const { scalars, text } = writeProgram(plan, { kernel, interval: 1000, addresses });
+    expect([plan.maps.length, scalars.size]).toEqual([22, 4]);
+    const probe = probesOf(text).find(({ at }) => at.startsWith("tracepoint:skb"))!;
+    const maps = new Set(probe.lines.flatMap((line) => line.match(/@[a-z]+\w*/g) ?? []));
+    expect(maps.size).toBeLessThanOrEqual(64);
+  });
+
   test("ticks on multiples of the interval, and looks often enough to be on time", () => {
     const { text } = writeProgram(planOf({}), { kernel, interval: 500, addresses });
-    const look = Number(/^interval:ms:(\d+)$/m.exec(text)![1]);
-    expect(look).toBeLessThanOrEqual(50);
-    expect(look).toBeGreaterThanOrEqual(1);
-    expect(text).toContain("@next = $now + 500000000 - ($now % 500000000);");
+    const every = Number(/^interval:ms:(\d+)$/m.exec(text)![1]);
+    expect(every).toBeLessThanOrEqual(50);
+    expect(every).toBeGreaterThanOrEqual(1);
+    const { look } = tickerOf(planOf({}), 500);
+    const ticks: (string | bigint)[][] = [];
+    for (let now = 1234; now < 4234; now += every) {
+      ticks.push(...look(now).texts.filter(([format]) => `${format}`.startsWith("tick ")));
+    }
+    // The first is the one that says that all is attached.
+    expect(ticks.map(([, , , at]) => at))
+      .toEqual([1234n, 1500n, 2000n, 2500n, 3000n, 3500n, 4000n].map((each) => each * ms));
+    for (const [, , , at, now] of ticks) {
+      expect(Number((now as bigint) - (at as bigint))).toBeLessThan(every * 1e6);
+    }
   });
 
   test("knows whether it needs the names of the kernel's functions", () => {
@@ -242,6 +320,118 @@ describe("a program", () => {
     expect(usesSite(planOf({ where: { site: "tcp_v4_rcv" } }))).toBe(true);
     expect(usesSite(planOf({ by: ["dport", "reason"] }))).toBe(false);
     expect(usesSite(makePlan([], { fields: ["site"], perTick: 1, predicate: [] }))).toBe(true);
+  });
+});
+
+describe("a boundary between ticks", () => {
+  const evidence = {
+    fields: ["reason"],
+    perTick: 32,
+    labels: [],
+    perLabels: 0,
+    lookedAt: 5000,
+    counts: [0],
+  } as const;
+  const kept = makePlan(
+    [{ predicate: where({ reason: "NO_SOCKET" }), by: ["dport"] }],
+    undefined,
+    "decisions",
+    evidence,
+  );
+  const ticking = (plan: Plan): ReturnType<typeof tickerOf> => {
+    const ticker = tickerOf(plan);
+    ticker.at.next = 1000n * ms;
+    return ticker;
+  };
+
+  test("arms the flag shortly before it, once, and leaves everything else of the flag", () => {
+    for (const plan of [...plans, kept]) {
+      const { at, look } = ticking(plan);
+      look(920);
+      const before = at.e!;
+      expect([before & 3n, at.until]).toEqual([0n, 0n]);
+      const { done } = look(960);
+      expect([at.e, at.until, done]).toEqual([before + 2n, 1000n * ms, []]);
+      look(980);
+      expect([at.e, at.until]).toEqual([before + 2n, 1000n * ms]);
+    }
+  });
+
+  test("is where it should be to the nanosecond, however late the look behind it comes", () => {
+    for (const late of [0, 19, 300]) {
+      const { at, look } = ticking(byPort);
+      look(980);
+      expect(look(1000 + late).texts).toEqual([
+        ["tick %lld %lld %lld %lld 1", 1n, 0n, 1000n * ms, BigInt(1000 + late) * ms],
+      ]);
+      expect([at.e, at.next]).toEqual([1n, 2000n * ms]);
+    }
+  });
+
+  test("stays what it was for a packet that was held up since it read the armed flag", () => {
+    const { at, look } = ticking(byPort);
+    for (const now of [980, 1000, 1020, 1040, 1900]) {
+      look(now);
+      expect(at.until).toBe(1000n * ms);
+    }
+    look(1960);
+    expect(at.until).toBe(2000n * ms);
+  });
+
+  test("is not told as exact where no look came in time to arm the flag", () => {
+    const { at, look } = ticking(byPort);
+    look(900);
+    expect(look(1004).texts)
+      .toEqual([["tick %lld %lld %lld %lld 0", 1n, 0n, 1004n * ms, 1004n * ms]]);
+    expect([at.e, at.next]).toEqual([1n, 2000n * ms]);
+  });
+
+  test("is not told as exact where arming was held up beyond it", () => {
+    const { at, look } = ticking(byPort);
+    expect(look(999, 1001).texts).toEqual([]);
+    expect(at.e).toBe(0n);
+    expect(look(1019).texts)
+      .toEqual([["tick %lld %lld %lld %lld 0", 1n, 0n, 1019n * ms, 1019n * ms]]);
+  });
+
+  test("waits for user space to have printed and cleared the last copy", () => {
+    const { at, look } = ticking(byPort);
+    at["busy[0]"] = 1n;
+    look(980);
+    expect(at.e).toBe(0n);
+    expect(look(1005).texts).toEqual([]);
+    delete at["busy[0]"];
+    look(1025);
+    expect([at.e, at.next]).toEqual([1n, 2000n * ms]);
+  });
+
+  test("has its copy printed one look later, when nobody is still writing it", () => {
+    for (const plan of plans) {
+      const { at, look } = ticking(plan);
+      for (const [second, copy] of [[1000, 0], [2000, 1]] as const) {
+        look(second - 20);
+        expect(look(second).done.filter((each) => each.startsWith("print("))).toEqual([]);
+        const printed = look(second + 20).done.filter((each) => each.startsWith("print("));
+        expect(printed).toContain(`print(@b${copy})`);
+        for (const each of printed) expect(each).toMatch(new RegExp(`${copy}\\)$`));
+        expect(look(second + 40).done).toEqual([]);
+        expect(at.e! & 3n).toBe(BigInt(1 - copy));
+      }
+    }
+  });
+
+  test("opens the groups whose drops are kept whole; between two, what has had its share is closed", () => {
+    const { at, look } = ticking(kept);
+    look(980);
+    look(1000);
+    const opened = at.e! >> 2n;
+    expect(opened).not.toBe(0n);
+    look(1020);
+    look(1040);
+    expect(at.e! >> 2n).toBe(opened);
+    for (const name of Object.keys(at)) if (name.startsWith("quota[")) at[name] = 0n;
+    look(1060);
+    expect(at.e).toBe(1n);
   });
 });
 
@@ -277,6 +467,16 @@ describe("single drops", () => {
   });
 });
 
+/** The flag, and the time at which a packet reads it. */
+interface Flag {
+  readonly e: bigint;
+  readonly until: bigint;
+  readonly nsecs: bigint;
+}
+
+/** A flag that isn't armed. */
+const quiet = (copy: number): Flag => ({ e: BigInt(copy), until: 0n, nsecs: 1n });
+
 /**
  * Runs the probe that counts on a packet: its own language, as far as a program uses it, is
  * close to JavaScript's. What fragments read is taken from the packet. Returns what was counted, by
@@ -284,7 +484,7 @@ describe("single drops", () => {
  */
 function compile(
   plan: Plan,
-): (packet: Packet, copy: bigint, location: bigint) => [string, string][] {
+): (packet: Packet, flag: Flag, location: bigint) => [string, string][] {
   const probe = probesOf(programOf(plan).text).find(({ at }) => at === "tracepoint:skb:kfree_skb");
   const read = new Set(
     (Object.keys(fragments) as FragmentName[])
@@ -295,20 +495,22 @@ function compile(
           .join("\n")
       ),
   );
-  let code = probe!.lines.slice(1, -1).filter((line) => !/args->|^\$e = /.test(line)).join("\n");
+  let code = probe!.lines.slice(1, -1).filter((line) => !line.includes("args->")).join("\n");
   for (const fragment of [...read].sort((a, b) => b.length - a.length)) {
     code = code.split(`${fragment}\n`).join("");
   }
   const script = code
     .replace(/@(\w+)(?:\[([^\]]*)\])? = (count\(\)|stats\([^)]*\));/g, 'count("$1", [$2]);')
     .replace(/kstack(\(\d+\))?/g, '"kstack"')
+    .replace(/@(e|until)\b/g, "flag.$1")
+    .replace(/\bnsecs\b/g, "flag.nsecs")
     .replace(/(?<![\w$])(0x[0-9a-f]+|\d+)\b/g, "$1n")
     .replace(/\(uint64\)(\$?\w+)/g, "BigInt.asUintN(64, $1)");
   const variables = [...new Set(script.match(/\$\w+/g) ?? [])];
-  const run = new Function("count", "cpu", "pid", ...variables, script);
-  return (packet, copy, location) => {
+  const run = new Function("count", "flag", "cpu", "pid", ...variables, script);
+  return (packet, flag, location) => {
     const counted: [string, string][] = [];
-    const slots = new Map<string, bigint>([["$e", copy], ["$location", location]]);
+    const slots = new Map<string, bigint>([["$location", location]]);
     for (const field of fieldNames.filter((name) => !["site", "stack", "class"].includes(name))) {
       fieldOf(field).slots.forEach((name, i) => slots.set(name, packet.slots[field][i]!));
     }
@@ -322,6 +524,7 @@ function compile(
     };
     run(
       count,
+      flag,
       packet.slots.cpu[0],
       packet.slots.pid[0],
       ...variables.map((each) => slots.get(each)),
@@ -348,7 +551,7 @@ describe("what a program counts", () => {
       for (let i = 0; i < 25; i++) {
         const packet = randomPacket(random);
         const copy = random.int(0, 1);
-        const counted = run(packet, BigInt(copy), packet.slots.site[0]!);
+        const counted = run(packet, quiet(copy), packet.slots.site[0]!);
         for (const [name] of counted) expect(name).toMatch(new RegExp(`_${copy}$|^b${copy}$`));
 
         const reason = Number(packet.slots.reason[0]);
@@ -384,15 +587,34 @@ describe("what a program counts", () => {
     }
   });
 
+  test("goes to one copy whole: near a boundary to the one that the time says", () => {
+    const random = randomFrom(54);
+    for (let round = 0; round < 60; round++) {
+      const counts = randomCounts(random, random.int(0, 4), fields).map(({ count }) => count);
+      const run = compile(makePlan(counts));
+      for (let i = 0; i < 25; i++) {
+        const packet = randomPacket(random);
+        const copy = random.int(0, 1);
+        const armed = random.chance(0.5);
+        const nsecs = BigInt(random.int(999, 1001));
+        const flag = { e: BigInt(copy + (armed ? 2 : 0)), until: 1000n, nsecs };
+        const expected = armed && nsecs >= 1000n ? 1 - copy : copy;
+        for (const [name] of run(packet, flag, packet.slots.site[0]!)) {
+          expect([flag, name.slice(-1)]).toEqual([flag, String(expected)]);
+        }
+      }
+    }
+  });
+
   test("where the location is plumbing goes to a map with the stack, which tells the site", () => {
     const plan = planOf({ by: ["site", "dport"] });
     const packet = randomPacket(randomFrom(53));
     const run = compile(plan);
-    const [, walked] = run(packet, 0n, -50n);
+    const [, walked] = run(packet, quiet(0), -50n);
     expect(walked![0]).toBe("w0_0");
     const key = keyReader(plan, plan.maps[0]!, world.names, true)(walked![1]);
     expect(key!.labels).toEqual(["ip_rcv_core", packet.labels.dport]);
-    expect(run(packet, 0n, -1000n).map(([name]) => name)).toEqual(["b0", "m0_0"]);
+    expect(run(packet, quiet(0), -1000n).map(([name]) => name)).toEqual(["b0", "m0_0"]);
   });
 
   test("with a stack in its key needs no second one", () => {

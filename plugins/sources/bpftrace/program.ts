@@ -60,6 +60,12 @@ export interface Program {
 /** More would be slower to print than they save. */
 const maxScalars = 8;
 
+/** The kernel refuses a program that uses more maps; a variable is a map too. */
+const maxMaps = 64;
+
+/** Those that a program has whatever is asked for: @b, @e, @seen, … */
+const ownMaps = 12;
+
 /** How often the kernel looks whether it is time for a tick: a look can fall out (see program). */
 const looksPerTick = 50;
 
@@ -71,10 +77,12 @@ const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${
 export function writeProgram(plan: Plan, options: ProgramOptions): Program {
   const scalarOf = new Map<ReasonGroup, string>();
   const scalars = new Map<string, number>();
+  // They only save time, so they get what room the maps by key leave.
+  const room = Math.min(maxScalars, Math.floor((maxMaps - ownMaps - mapsByKey(plan)) / 2));
   for (const group of plan.groups) {
     const [range] = group.ranges;
     const single = group.ranges.length === 1 && range![0] === range![1];
-    if (!single || group.counted.length === 0 || scalars.size === maxScalars) continue;
+    if (!single || group.counted.length === 0 || scalars.size >= room) continue;
     scalarOf.set(group, `r${range![0]}`);
     scalars.set(`r${range![0]}`, range![0]);
   }
@@ -89,6 +97,12 @@ export function writeProgram(plan: Plan, options: ProgramOptions): Program {
     "",
   ].join("\n");
   return { text, scalars };
+}
+
+/** How many maps there are for keys: of each two copies, and what is beside them. */
+function mapsByKey(plan: Plan): number {
+  const all = plan.maps.map((map) => 1 + (map.conditional ? 1 : 0) + (walksStack(map) ? 1 : 0));
+  return 2 * all.reduce((sum, n) => sum + n, 0);
 }
 
 function probe(
@@ -581,6 +595,12 @@ function ticker(
     `printf("end %lld\\n", @tick);`,
     "clear(@busy);",
   ];
+  const arm = [
+    "@until = @next;",
+    "@e = $flags + 2;",
+    // Held up in between: some packets beyond the boundary weren't told of it.
+    ...ifElse("nsecs >= @until", ["@e = $flags;"], []),
+  ];
   const soon = `$now + ${armedLooks * look * 1_000_000} >= @next && @busy[0] == 0`;
   return [
     `interval:ms:${look}`,
@@ -598,7 +618,7 @@ function ticker(
           ifElse(
             "$now >= @next",
             ifElse("@busy[0] == 0", turn(0), close),
-            ifElse(soon, ["@e = $flags + 2;"], close),
+            ifElse(soon, arm, close),
           ),
         ),
       ),

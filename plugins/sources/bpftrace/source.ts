@@ -41,7 +41,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const netns = netnsTable();
   const listeners = listenerTable({ owner: owners.owner, netns });
   const counters = counterTable(netns);
-  let running: Supervised | undefined;
+  let running: Promise<Supervised> | undefined;
   let helpFor: (plan: Plan) => void = () => {};
   let interval = 1000;
   let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
@@ -107,23 +107,28 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         helped.owners ||= usesOwner(plan);
         helped.listeners ||= plan.evidence !== undefined;
       };
-      try {
+      interval = run.interval;
+      const begin = async (): Promise<Supervised> => {
         const program = await write(run.plan, run.interval);
         helpFor(run.plan);
-        interval = run.interval;
         const first = { plan: run.plan, program };
-        running = superviseBpftrace({ command, first, facts, counters, run, ready });
-        await running.ended;
+        return superviseBpftrace({ command, first, facts, counters, run, ready });
+      };
+      try {
+        // Another plan may be asked for before the first is written: it waits.
+        running = begin();
+        await (await running).ended;
       } finally {
         running = undefined;
         for (const stop of stops) stop();
       }
     },
     async replan(plan) {
-      if (running === undefined) throw noReplan("bpftrace");
+      const supervised = await running;
+      if (supervised === undefined) throw noReplan("bpftrace");
       const program = await write(plan, interval);
       helpFor(plan);
-      await running.replan({ plan, program });
+      await supervised.replan({ plan, program });
     },
     async program(plan, interval) {
       return (await write(plan, interval)).text;

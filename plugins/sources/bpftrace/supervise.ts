@@ -31,7 +31,10 @@ const settled = 60_000;
 const silence = 2000;
 /** Silent for so much longer, it is ended. */
 const deadSilence = 10_000;
-/** How many ticks a new program waits for a boundary that both agree on. */
+/**
+ * For how many ticks a new program waits for a boundary that both agree on to the nanosecond. After so
+ * many it takes one that they agree on nearly, and after twice as many any.
+ */
 const mostHeld = 10;
 
 /** What is counted, and the program that does it. */
@@ -71,8 +74,12 @@ interface Running {
   readonly startedAt: number;
   /** When its first tick was read, which it is when all probes are attached. */
   attachedAt: number | undefined;
-  /** When it printed anything. */
-  heardAt: number;
+  /** When its last tick ended: what came later isn't told yet. */
+  tickAt: number;
+  /** For how long it has printed nothing, in milliseconds that this process was running itself. */
+  quiet: number;
+  /** Why it was killed from here. */
+  killed: string | undefined;
   readonly ended: Promise<Outcome>;
 }
 
@@ -80,7 +87,9 @@ interface Running {
 interface Successor {
   readonly running: Running;
   /** The boundary at which it would, once the other has come to it. */
-  boundary: number | undefined;
+  boundary: Boundary | undefined;
+  /** When the first drop that is its own can have been. */
+  from: number;
   /** Its ticks behind that boundary. */
   held: Tick[];
   ticks: number;
@@ -92,14 +101,20 @@ interface Successor {
 export function superviseBpftrace(options: SuperviseOptions): Supervised {
   const { command, facts, counters, run } = options;
   let current = options.first;
-  let active: Running | undefined;
+  let active: Running;
   let successor: Successor | undefined;
+  const all = new Set<Running>();
   /** Where the active one's last tick ended. */
   let lastBoundary: Boundary | undefined;
   let attachedOnce = false;
-  /** When it was last known to count, while it doesn't. */
+  let over = false;
+  /** Since when nobody counts; and since when the active one is silent, and may yet tell. */
   let downSince: number | undefined;
+  let silentSince: number | undefined;
+  /** Up to when a gap was told, and up to when ticks cover the time. */
   let gapTold = 0;
+  let covered = 0;
+  let handedAt = 0;
   let why = "";
   let replanning: Promise<void> = Promise.resolve();
 
@@ -117,7 +132,7 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
       onAttached: () => onAttached(running),
     });
     const bpftrace = started.run(counting.program.text, (line) => {
-      running.heardAt = Date.now();
+      running.quiet = 0;
       reader.line(line);
     });
     const running: Running = {
@@ -126,41 +141,78 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
       bpftrace,
       startedAt: Date.now(),
       attachedAt: undefined,
-      heardAt: Date.now(),
+      tickAt: Date.now(),
+      quiet: 0,
+      killed: undefined,
       ended: (async () => {
         const how = await bpftrace.ended;
         reader.end();
         return { ...how, complaints: bpftrace.complaints };
       })(),
     };
+    const lines = counting.program.text.split("\n").length;
+    const slow = setTimeout(() => {
+      if (running.attachedAt !== undefined) return;
+      run.log(
+        `the kernel still checks the program of ${lines} lines: many conditions take a while`,
+      );
+    }, slowStart);
+    void running.ended.then(() => {
+      clearTimeout(slow);
+      all.delete(running);
+    });
+    all.add(running);
     if (run.signal.aborted) bpftrace.stop();
     return running;
   };
 
   const onAttached = (running: Running): void => {
-    running.attachedAt = Date.now();
-    if (running !== active) return;
+    running.attachedAt = running.tickAt = Date.now();
+    if (running === active) return countsNow(running.attachedAt);
+    if (successor?.running !== running) return;
+    successor.from = running.attachedAt;
+    // There is nobody whose place it would have to wait for.
+    if (downSince !== undefined) install(successor);
+  };
+
+  /** The active one counts, since `from`. */
+  const countsNow = (from: number): void => {
     if (!attachedOnce) run.onAttached();
     attachedOnce = true;
     if (downSince === undefined) return;
-    const seconds = (Date.now() - downSince) / 1000;
+    const seconds = (from - downSince) / 1000;
     run.log(`bpftrace counts again after ${seconds.toFixed(1)} s without it (${why})`);
-    tellGap(true);
+    tellGap(true, from);
     downSince = undefined;
   };
 
-  const tellGap = (over: boolean, seconds = (Date.now() - gapTold) / 1000): void => {
-    gapTold = Date.now();
-    void run.onTick(gapTick(current.plan, seconds, { seconds, why, over }));
+  /** Hands a tick on, never one that ended before the last: what comes late is told late. */
+  const handOn = (tick: Tick): void => {
+    handedAt = Math.max(handedAt, tick.at);
+    void run.onTick({ ...tick, at: handedAt });
+  };
+
+  /** Tells of the time without anybody who counts, up to `until`. */
+  const tellGap = (over: boolean, until: number = Date.now()): void => {
+    const seconds = Math.max(0, (until - gapTold) / 1000);
+    handOn(gapTick(current.plan, until, Math.max(0, until - covered) / 1000, {
+      seconds,
+      why,
+      over,
+    }));
+    gapTold = covered = until;
   };
 
   const onTick = (running: Running, tick: Tick, boundary: Boundary | undefined): void => {
     if (running === active) {
-      void run.onTick(tick);
+      running.tickAt = tick.at;
+      silentSince = undefined;
+      handOn(tick);
       if (boundary === undefined) return;
       lastBoundary = boundary;
       takeOver();
     } else if (successor?.running === running) {
+      running.tickAt = tick.at;
       hold(successor, tick, boundary);
     }
   };
@@ -171,140 +223,175 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
     if (next.boundary !== undefined) {
       next.held.push(tick);
       if (next.held.length > mostHeld) {
-        takeOverNow("the program before hasn't come to the same moment");
+        takeOverNow(next, "the one before it hasn't come to the same moment");
       }
       return;
     }
     // These drops are the other's: so is what waits to be known of them.
     next.running.reader.forgetWaiting();
-    // Where a tick began before all probes were attached, some drops may be missing in it.
+    next.from = tick.at;
+    // Where a tick ended before all probes were attached, some drops may be missing in the next.
     const whole = tick.at > (next.running.attachedAt ?? Infinity);
-    if (boundary?.exact === true && whole) {
-      next.boundary = boundary.nsecs;
+    if (boundary !== undefined && whole && (boundary.exact || isLoose(next))) {
+      next.boundary = boundary;
       takeOver();
-    } else if (next.ticks > mostHeld) takeOverNow("no tick ended exactly on time");
+    } else if (next.ticks > 2 * mostHeld) takeOverNow(next, "no tick of both ended together");
   };
+
+  /** Whether it has waited so long that nearly together will do. */
+  const isLoose = (next: Successor): boolean => next.ticks > mostHeld;
 
   /** The successor takes the place of the active one, where both have ended a tick at the same moment. */
   const takeOver = (): void => {
-    if (successor?.boundary === undefined || lastBoundary === undefined) return;
-    if (lastBoundary.nsecs === successor.boundary && lastBoundary.exact) return install(successor);
-    if (lastBoundary.nsecs < successor.boundary) return;
+    const next = successor;
+    if (next?.boundary === undefined || lastBoundary === undefined) return;
+    const apart = lastBoundary.nsecs - next.boundary.nsecs;
+    if (lastBoundary.exact && next.boundary.exact) {
+      if (apart === 0) return install(next);
+    } else if (isLoose(next) && Math.abs(apart) < run.interval * 1e6 / 2) {
+      return takeOverNow(next, "no tick of both ended exactly on time");
+    }
+    if (apart < 0) return;
     // The active one has gone on beyond it: what was held is in its ticks.
-    successor.boundary = undefined;
-    successor.held = [];
-    successor.running.reader.forgetWaiting();
+    next.boundary = undefined;
+    next.held = [];
+    next.running.reader.forgetWaiting();
+    next.from = next.running.tickAt;
+    if (next.ticks > 2 * mostHeld) takeOverNow(next, "no tick of both ended together");
   };
 
-  const takeOverNow = (reason: string): void => {
-    run.log(`the new program takes over a little early or late: ${reason}`);
-    install(successor!);
+  /** Without a moment that both agree on, which is told. */
+  const takeOverNow = (next: Successor, reason: string): void => {
+    const ms = Math.round(next.from - active.tickAt);
+    const when = ms < 0 ? `${-ms} ms early` : `${ms} ms late`;
+    run.log(`the new program takes over ${when}: ${reason}`);
+    if (silentSince === undefined) gapTold = active.tickAt;
+    covered = active.tickAt;
+    why = "the program was changed";
+    active.reader.settle();
+    tellGap(false, Math.max(next.from, active.tickAt));
+    install(next);
   };
 
   const install = (next: Successor): void => {
     const old = active;
     successor = undefined;
     // What waits in the old one isn't known to the new one.
-    old?.reader.settle();
+    old.reader.settle();
     current = next.running.counting;
     active = next.running;
     lastBoundary = undefined;
-    for (const tick of next.held) void run.onTick(tick);
+    silentSince = undefined;
+    countsNow(next.from);
+    next.held.forEach(handOn);
     next.resolve();
-    old?.bpftrace.stop();
+    old.bpftrace.stop();
   };
 
   const watchdog = setInterval(() => {
     if (!attachedOnce || run.signal.aborted) return;
+    const limit = 3 * run.interval + silence;
+    for (const running of all) {
+      // Counted here, not by the clock: this process may have been stopped itself.
+      if (running.attachedAt !== undefined) running.quiet += run.interval;
+      if (running.quiet <= limit + deadSilence || running.killed !== undefined) continue;
+      running.killed = `it was silent for ${Math.round(running.quiet / 1000)} s`;
+      run.log(`bpftrace is ended: ${running.killed}`);
+      running.bpftrace.kill();
+    }
     if (downSince !== undefined) return tellGap(false);
-    if (active?.attachedAt === undefined) return;
-    const quiet = Date.now() - active.heardAt - 3 * run.interval - silence;
-    if (quiet < 0) return;
+    if (active.quiet <= limit) return;
     // It may go on, and tell then what it has counted: no time is lost yet.
     why = "bpftrace is silent";
-    if (quiet < run.interval) gapTold = active.heardAt;
-    void run.onTick(gapTick(current.plan, 0, {
-      seconds: (Date.now() - gapTold) / 1000,
-      why,
-      over: false,
-    }));
-    gapTold = Date.now();
-    if (quiet > deadSilence) {
-      run.log(`bpftrace has been silent for ${Math.round((Date.now() - active.heardAt) / 1000)} s`);
-      active.bpftrace.kill();
-    }
+    if (silentSince === undefined) silentSince = gapTold = active.tickAt;
+    const now = Date.now();
+    handOn(gapTick(current.plan, now, 0, { seconds: (now - gapTold) / 1000, why, over: false }));
+    gapTold = now;
   }, run.interval);
 
   const stopAll = (): void => {
-    active?.bpftrace.stop();
-    successor?.running.bpftrace.stop();
+    for (const running of all) running.bpftrace.stop();
     successor?.reject(bpftraceFailed("it was told to end", ""));
     successor = undefined;
   };
   run.signal.addEventListener("abort", stopAll);
 
+  const start = (ready?: StartedBpftrace): Running => {
+    lastBoundary = undefined;
+    return active = launch(current, ready ?? startBpftrace(command, run.maxKeys));
+  };
+
+  /** Waits for the end of the one that counts, whichever that is by then. */
+  const activeEnded = async (): Promise<{ running: Running; outcome: Outcome }> => {
+    for (;;) {
+      const running = active;
+      const outcome = await running.ended;
+      if (running === active) return { running, outcome };
+    }
+  };
+
   const supervise = async (): Promise<void> => {
-    let ready = options.ready;
     let pause = firstPause;
-    while (!run.signal.aborted) {
-      const slow = setTimeout(() => {
-        const lines = current.program.text.split("\n").length;
-        run.log(
-          `the kernel still checks the program of ${lines} lines: many conditions take a while`,
-        );
-      }, slowStart);
-      let running = launch(current, ready ?? startBpftrace(command, run.maxKeys));
-      ready = undefined;
-      active = running;
-      lastBoundary = undefined;
-      void untilAttached(running).then(() => clearTimeout(slow));
-      let outcome = await running.ended;
-      // Another one has taken its place meanwhile.
-      while (active !== running) {
-        running = active;
-        outcome = await running.ended;
-      }
-      clearTimeout(slow);
+    start(options.ready);
+    for (;;) {
+      const { running, outcome } = await activeEnded();
       if (run.signal.aborted) {
         for (const complaint of outcome.complaints) run.log(`bpftrace: ${printable(complaint)}`);
         return;
       }
       if (!attachedOnce) throw cannotStart(command, outcome);
-      why = describeEnd(outcome);
+      why = running.killed ?? describeEnd(outcome);
       if (downSince === undefined) {
-        downSince = Date.now();
-        gapTold = downSince;
+        // What it counted after its last tick is gone with it.
+        downSince = silentSince ?? running.tickAt;
+        if (silentSince === undefined) gapTold = running.tickAt;
+        covered = running.tickAt;
+        silentSince = undefined;
       }
       if (running.attachedAt !== undefined && Date.now() - running.startedAt > settled) {
         pause = firstPause;
       }
+      if (successor?.running.attachedAt !== undefined) {
+        run.log(`bpftrace ended (${why}); the new program takes over at once`);
+        install(successor);
+        continue;
+      }
       run.log(`bpftrace ended (${why}); starting it again in ${pause / 1000} s`);
       await sleep(pause, undefined, { signal: run.signal }).catch(() => {});
+      if (run.signal.aborted) return;
       pause = Math.min(longestPause, pause * 2);
+      // Else a new program has taken over meanwhile.
+      if (active === running) start();
     }
   };
 
   const replan = (counting: Counting): Promise<void> =>
     new Promise((resolve, reject) => {
-      if (run.signal.aborted) return reject(bpftraceFailed("it was told to end", ""));
+      if (over || run.signal.aborted) return reject(bpftraceFailed("it was told to end", ""));
       const running = launch(counting, startBpftrace(command, run.maxKeys));
-      successor = { running, boundary: undefined, held: [], ticks: 0, resolve, reject };
+      successor = { running, boundary: undefined, from: 0, held: [], ticks: 0, resolve, reject };
       void running.ended.then((outcome) => {
         if (successor?.running !== running) return;
         successor = undefined;
         reject(
           running.attachedAt === undefined
             ? cannotStart(command, outcome)
-            : bpftraceFailed(describeEnd(outcome), outcome.complaints.join("\n")),
+            : bpftraceFailed(running.killed ?? describeEnd(outcome), outcome.complaints.join("\n")),
         );
       });
     });
 
-  const ended = supervise().finally(() => {
-    clearInterval(watchdog);
-    run.signal.removeEventListener("abort", stopAll);
-    stopAll();
-  });
+  const ended = (async () => {
+    try {
+      await supervise();
+    } finally {
+      over = true;
+      clearInterval(watchdog);
+      run.signal.removeEventListener("abort", stopAll);
+      stopAll();
+      await Promise.all([...all].map((running) => running.ended));
+    }
+  })();
   return {
     ended,
     // One after the other.
@@ -316,15 +403,14 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
   };
 }
 
-async function untilAttached(running: Running): Promise<void> {
-  let gone = false;
-  void running.ended.then(() => gone = true);
-  while (running.attachedAt === undefined && !gone) await sleep(50);
-}
-
-function gapTick(plan: Plan, seconds: number, gap: NonNullable<Tick["gap"]>): Tick {
+function gapTick(
+  plan: Plan,
+  at: number,
+  seconds: number,
+  gap: NonNullable<Tick["gap"]>,
+): Tick {
   return {
-    at: Date.now(),
+    at,
     seconds,
     seen: 0,
     counted: 0,

@@ -3,6 +3,7 @@
 //   not accept() fast enough, or its backlog is too small.
 // Misleads: only the last packet of a handshake is seen here; SYNs that are refused because the
 //   queue is full are not drops with this reason (nstat -az TcpExtListenOverflows counts both).
+// It needs Linux 6.15: kernels before it drop such packets without a reason, and refuse the rule.
 import { drops, rule } from "dropwatch";
 
 export default rule({
