@@ -487,6 +487,7 @@ describe("code that is reloaded", () => {
 
   test("of other files isn't run once more for it: tick keeps its time", async () => {
     const run = await start({
+      driven: drivenSource({ at: 1_008_000 }),
       files: {
         "c.ts": codeText(
           "C",
