@@ -68,7 +68,6 @@ export function keys(add: Add, quick: boolean): Promise<void> {
   const plan = makePlan(countsOf(rules).counts);
   const watch = makeWatch({ rules, plan, interval: 1000, maxSeries: 100_000 });
   const all = 100_000;
-  globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   const times: number[] = [];
   for (let second = 1; second <= (quick ? 20 : 40); second++) {

@@ -170,11 +170,16 @@ export class CodeSamples implements Consumer {
   #turn: number | undefined;
 
   /** `order`: where the labels of the rule stand among those of a sample. */
-  constructor(limit: number, order: readonly number[], kept: CodeMemory) {
+  constructor(limit: number, order: readonly number[], { all, unsaved }: CodeMemory) {
     this.#limit = limit;
     this.#order = order;
+<<<<<<< HEAD
     this.memory = kept.all;
     this.#unsaved = kept.unsaved;
+=======
+    this.memory = all;
+    this.#unsaved = unsaved;
+>>>>>>> h-run
   }
 
   add({ text, labels }: Labels, n: number): boolean {

@@ -162,8 +162,6 @@ interface RuleWatch extends RememberedRule {
   readonly indexed: boolean;
   /** Whether it is about dropwatch itself: that goes on while no drops are counted. */
   readonly health: boolean;
-  /** Whether it was ever judged: what it may find then need not change with a tick. */
-  judged: boolean;
 }
 
 /** Rules that compare the same number of a window with their thresholds. */
@@ -288,7 +286,10 @@ export function makeWatch(options: WatchOptions): Watch {
       order: labelOrder(rule.by),
       indexed: indexedLeaf(rule) !== undefined,
       health: "health" in streamsOf(rule.condition)[0].stream,
+<<<<<<< HEAD
       judged: known?.rule === rule,
+=======
+>>>>>>> h-run
       alerts: known?.alerts ?? new Map(),
       total: known?.total ?? 0,
     };
@@ -324,9 +325,14 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const [each, texts] of candidates) {
       texts.clear();
       for (const text of each.alerts.keys()) texts.add(text);
+<<<<<<< HEAD
       // A rule that is judged for the first time, or again, has more to be looked at than what changed.
       if (!each.judged || behind.has(each)) each.judge.gatherAll(texts);
       else if (!each.indexed) each.judge.gather(texts, at);
+=======
+      if (!each.indexed) each.judge.gather(texts, at);
+      if (behind.has(each)) each.judge.gatherAll(texts);
+>>>>>>> h-run
     }
     for (const { use, sum, bounds } of thresholds) {
       const least = bounds[0]!.bound;
@@ -402,7 +408,6 @@ export function makeWatch(options: WatchOptions): Watch {
       }
       behind.delete(each);
       evaluate(each, tick, transitions);
-      each.judged = true;
     }
     return transitions;
   };
