@@ -148,7 +148,6 @@ export async function startRuleHost(
   const askCode = (request: Question & CodeOf): Promise<Reply> => {
     const known = paths.get(request.bundle);
     if (known !== undefined && !code.has(request.bundle)) {
-<<<<<<< HEAD
       // It may be moved to a process of its own meanwhile: there is one entry for it, wherever it is.
       const mine: KnownBundle = { ...known, loaded: false };
       code.add(request.bundle, mine);
@@ -161,20 +160,6 @@ export async function startRuleHost(
         return reply;
       }, async (error) => {
         await code.forget(request.bundle);
-=======
-      const mine: KnownBundle = { ...known, loaded: false };
-      code.add(request.bundle, mine);
-      return code.ask({ do: "load", bundle: request.bundle, ...known }).then((reply) => {
-        if (reply.say !== "rules") {
-          void code.forget(request.bundle).catch(() => {});
-          return reply;
-        }
-        mine.loaded = true;
-        return code.ask(request);
-      }, (error) => {
-        // It could be loaded before: it is tried again with the next question.
-        void code.forget(request.bundle).catch(() => {});
->>>>>>> h-run
         throw error;
       });
     }

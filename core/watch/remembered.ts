@@ -173,13 +173,8 @@ export class CodeSamples implements Consumer {
   constructor(limit: number, order: readonly number[], { all, unsaved }: CodeMemory) {
     this.#limit = limit;
     this.#order = order;
-<<<<<<< HEAD
-    this.memory = kept.all;
-    this.#unsaved = kept.unsaved;
-=======
     this.memory = all;
     this.#unsaved = unsaved;
->>>>>>> h-run
   }
 
   add({ text, labels }: Labels, n: number): boolean {

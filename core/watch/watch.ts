@@ -76,6 +76,8 @@ export interface WatchMemory {
 
 interface RememberedRule {
   readonly rule: CheckedRule;
+  /** It wasn't judged at the last tick: what changed then has to be looked at yet. */
+  behind: boolean;
   readonly alerts: Map<string, AlertState>;
   total: number;
 }
@@ -286,10 +288,7 @@ export function makeWatch(options: WatchOptions): Watch {
       order: labelOrder(rule.by),
       indexed: indexedLeaf(rule) !== undefined,
       health: "health" in streamsOf(rule.condition)[0].stream,
-<<<<<<< HEAD
-      judged: known?.rule === rule,
-=======
->>>>>>> h-run
+      behind: known?.rule === rule ? known.behind : before.length > 0,
       alerts: known?.alerts ?? new Map(),
       total: known?.total ?? 0,
     };
@@ -318,21 +317,13 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const each of watched) each.total += totals.get(each.feed)!;
   };
 
-  /** Rules that weren't judged at the last tick: what changed then has to be looked at yet. */
-  const behind = new Set<RuleWatch>(before.length > 0 ? watched : []);
 
   const gather = (at: number): void => {
     for (const [each, texts] of candidates) {
       texts.clear();
       for (const text of each.alerts.keys()) texts.add(text);
-<<<<<<< HEAD
-      // A rule that is judged for the first time, or again, has more to be looked at than what changed.
-      if (!each.judged || behind.has(each)) each.judge.gatherAll(texts);
-      else if (!each.indexed) each.judge.gather(texts, at);
-=======
       if (!each.indexed) each.judge.gather(texts, at);
-      if (behind.has(each)) each.judge.gatherAll(texts);
->>>>>>> h-run
+      if (each.behind) each.judge.gatherAll(texts);
     }
     for (const { use, sum, bounds } of thresholds) {
       const least = bounds[0]!.bound;
@@ -403,10 +394,10 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const each of watched) {
       // While nobody counts there is nothing to be judged: no data is not zero.
       if (failed.has(each.rule) || (tick.gap !== undefined && !each.health)) {
-        behind.add(each);
+        each.behind = true;
         continue;
       }
-      behind.delete(each);
+      each.behind = false;
       evaluate(each, tick, transitions);
     }
     return transitions;
