@@ -584,8 +584,9 @@ function ticker(
   const arm = [
     "@until = @next;",
     "@e = $flags + 2;",
-    // Held up in between: some packets beyond the boundary weren't told of it.
-    ...ifElse("nsecs >= @until", ["@e = $flags;"], []),
+    // Held up in between: some packets beyond the boundary weren't told of it. (+ 0, since bpftrace
+    // 0.17 doesn't know the variable's type.)
+    ...ifElse("nsecs >= @until", ["@e = $flags + 0;"], []),
   ];
   const soon = `$now + ${armedLooks * look * 1_000_000} >= @next && @busy[0] == 0`;
   return [
