@@ -411,6 +411,7 @@ describe("a program of another plan", () => {
     await b.tick(3);
     await replanned;
     await b.end();
+    await run.when(() => run.logs.length > 0);
     await b.tick(1, 5); // Started again.
     await run.until(5);
     expect(shown(run.ticks, a, b)).toEqual([["a", 0], ["a", 1], ["a", 0], ["b", 5]]);
