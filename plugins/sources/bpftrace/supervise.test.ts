@@ -77,8 +77,8 @@ class Fake {
       map(`m0_${copy}`, n === 0 ? {} : { "53": n }),
       printf(`end ${this.#tick}`),
     );
-    // The next line is read later than this one, by the clock.
-    await sleep(5);
+    // The next line is read later than this one, by the clock, also on a machine that is busy.
+    await sleep(20);
   }
 
   /** Ends the one that runs; another may follow. */
