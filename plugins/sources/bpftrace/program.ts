@@ -552,7 +552,7 @@ function ticker(
     ...(kept.length === 0 ? [] : [`print(@x${n});`, `clear(@x${n});`]),
     ...(countsRetransmits(plan) ? [`print(@f${n});`, `clear(@f${n});`] : []),
   ];
-  // Between ticks: a group that has its share is left alone until the next one.
+  // Between ticks, from the first look on: a group that has its share is left alone until the next one.
   const close = kept.length === 0 ? [] : [
     "$open = (int64)0;",
     ...kept.flatMap((number) =>
@@ -576,6 +576,7 @@ function ticker(
     ...(kept.length === 0 ? [] : ["clear(@seen);"]),
   ];
   const print = [
+    ...close,
     ...ifElse("$copy == 1", copy(0), copy(1)),
     "@due = 0;",
     `printf("end %lld\\n", @tick);`,
