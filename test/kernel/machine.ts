@@ -1,7 +1,7 @@
 // What the tests on the real kernel share: whether this machine can run them, a source in this
 // process, and dropwatch as a process of its own.
 import { spawn } from "node:child_process";
-import { accessSync, existsSync } from "node:fs";
+import { accessSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -229,4 +229,30 @@ export function startDropwatch(
     },
     ended,
   };
+}
+
+/** The processes of bpftrace that a process started, itself or through a wrapper. */
+export function bpftraceBelow(pid: number): number[] {
+  const parents = new Map<number, number>();
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const status = readFileSync(`/proc/${entry}/status`, "utf8");
+      parents.set(Number(entry), Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1]));
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  const isBelow = (child: number): boolean => {
+    for (let at = parents.get(child); at !== undefined; at = parents.get(at)) {
+      if (at === pid) return true;
+    }
+    return false;
+  };
+  return [...parents.keys()].filter((each) => {
+    try {
+      return isBelow(each) && readFileSync(`/proc/${each}/comm`, "utf8").trim() === "bpftrace";
+    } catch {
+      return false;
+    }
+  });
 }

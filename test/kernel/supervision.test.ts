@@ -1,12 +1,11 @@
 // bpftrace that dies is started again and the gap is said; one that can't start says what to do.
-import { readdirSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect } from "bun:test";
 import { startTraffic } from "../traffic/traffic.ts";
-import { bpftrace, kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
+import { bpftrace, bpftraceBelow, kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -21,32 +20,6 @@ export default rule({
   when: drops.where({ reason: "SOCKET_FILTER" }).by("ownerPort").count("1m").above(10),
 });
 `;
-
-/** The processes of bpftrace that a process started, itself or through a wrapper. */
-function bpftraceBelow(pid: number): number[] {
-  const parents = new Map<number, number>();
-  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const status = readFileSync(`/proc/${entry}/status`, "utf8");
-      parents.set(Number(entry), Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1]));
-    } catch {
-      // It ended while we looked.
-    }
-  }
-  const isBelow = (child: number): boolean => {
-    for (let at = parents.get(child); at !== undefined; at = parents.get(at)) {
-      if (at === pid) return true;
-    }
-    return false;
-  };
-  return [...parents.keys()].filter((each) => {
-    try {
-      return isBelow(each) && readFileSync(`/proc/${each}/comm`, "utf8").trim() === "bpftrace";
-    } catch {
-      return false;
-    }
-  });
-}
 
 async function refuse(count: number, port: number): Promise<void> {
   const traffic = await startTraffic("socket-filter", { count, port });

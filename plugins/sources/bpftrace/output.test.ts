@@ -588,6 +588,66 @@ describe("the end of bpftrace", () => {
   });
 });
 
+describe("what waits for TCP to send again", () => {
+  const byRetransmitted = planOf({ where: { reason: "NO_SOCKET" }, by: ["retransmitted"] });
+  /** A key of IPv4, port 1000 to 443, whose flow wasn't sent on before. */
+  const flow = "0,-65536,0,-65536,1000,443";
+  const dropped = (n: number, total = n): string[] => [
+    map("b0", { "3": total }),
+    map("m0_0", { [`${flow},0`]: n }),
+  ];
+
+  test("comes with what a later tick tells", () => {
+    const reading = read(byRetransmitted);
+    frame(1, 0, 1, ...dropped(5)).forEach(reading.line);
+    frame(2, 1, 2, map("f1", { [flow]: 1 })).forEach(reading.line);
+    expect(reading.ticks.map((tick) => entriesOf(tick))).toEqual([[], [["yes", [0], 5, 0]]]);
+  });
+
+  test("is handed on as it is when it is settled, in a tick that takes no time; once", () => {
+    const reading = read(byRetransmitted);
+    frame(1, 0, 1).forEach(reading.line);
+    reading.now += 1000;
+    frame(3, 0, 2, ...dropped(5)).forEach(reading.line);
+    reading.now += 700;
+    reading.missed = 7; // These are of the tick that has begun.
+    reading.settle();
+    reading.settle();
+    expect(reading.ticks.map((tick) => entriesOf(tick))).toEqual([[], [], [["no", [0], 5, 0]]]);
+    expect(reading.ticks.map(({ at, seconds, seen }) => [at, seconds, seen]))
+      .toEqual([[1_000_000, 0, 0], [1_001_000, 1, 5], [1_001_000, 0, 0]]);
+    expect(reading.boundaries.at(-1)).toBe(undefined);
+    reading.end();
+    expect(sums(reading.ticks, "seen")).toBe(12);
+  });
+
+  test("is nothing to settle where nothing waits", () => {
+    const reading = read(byRetransmitted);
+    frame(1, 0, 1).forEach(reading.line);
+    reading.settle();
+    expect(reading.ticks).toHaveLength(1);
+  });
+
+  test("is forgotten where it is somebody else's, and what comes then is not", () => {
+    const reading = read(byRetransmitted);
+    frame(1, 0, 1, ...dropped(5)).forEach(reading.line);
+    reading.forgetWaiting();
+    frame(3, 0, 3, ...dropped(2, 7)).forEach(reading.line);
+    reading.settle();
+    expect(reading.ticks.map((tick) => entriesOf(tick))).toEqual([[], [], [["no", [0], 2, 0]]]);
+  });
+
+  test("and a number that no line told yet is lost when it is settled, whichever copy it is of", () => {
+    for (const copy of [0, 1]) {
+      const reading = read(planOf({ where: { l4: "UDP" } }));
+      frame(1, copy, 1, map(`b${copy}`, { "3": 5 }), map(`t0_${copy}`, 5)).forEach(reading.line);
+      reading.settle();
+      expect([copy, sums(reading.ticks, "counted"), reading.ticks.at(-1)!.maps[0]!.lost])
+        .toEqual([copy, 5, 5]);
+    }
+  });
+});
+
 describe("a single drop", () => {
   const sampling = {
     ...planOf({}),

@@ -427,10 +427,18 @@ describe("a boundary between ticks", () => {
     const opened = at.e! >> 2n;
     expect(opened).not.toBe(0n);
     look(1020);
-    look(1040);
     expect(at.e! >> 2n).toBe(opened);
     for (const name of Object.keys(at)) if (name.startsWith("quota[")) at[name] = 0n;
-    look(1060);
+    look(1040);
+    expect(at.e).toBe(1n);
+  });
+
+  test("closes a group that had its share at once in the look that prints", () => {
+    const { at, look } = ticking(kept);
+    look(980);
+    look(1000);
+    for (const name of Object.keys(at)) if (name.startsWith("quota[")) at[name] = 0n;
+    look(1020);
     expect(at.e).toBe(1n);
   });
 });

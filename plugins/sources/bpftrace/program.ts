@@ -566,7 +566,7 @@ function ticker(
     ...(kept.length === 0 ? [] : [`print(@x${n});`, `clear(@x${n});`]),
     ...(countsRetransmits(plan) ? [`print(@f${n});`, `clear(@f${n});`] : []),
   ];
-  // Between ticks: a group that has its share is left alone until the next one.
+  // Between ticks, from the first look on: a group that has its share is left alone until the next one.
   const close = kept.length === 0 ? [] : [
     "$open = (int64)0;",
     ...kept.flatMap((number) =>
@@ -590,6 +590,7 @@ function ticker(
     ...(kept.length === 0 ? [] : ["clear(@seen);"]),
   ];
   const print = [
+    ...close,
     ...ifElse("$copy == 1", copy(0), copy(1)),
     "@due = 0;",
     `printf("end %lld\\n", @tick);`,
@@ -598,8 +599,9 @@ function ticker(
   const arm = [
     "@until = @next;",
     "@e = $flags + 2;",
-    // Held up in between: some packets beyond the boundary weren't told of it.
-    ...ifElse("nsecs >= @until", ["@e = $flags;"], []),
+    // Held up in between: some packets beyond the boundary weren't told of it. (+ 0, since bpftrace
+    // 0.17 doesn't know the variable's type.)
+    ...ifElse("nsecs >= @until", ["@e = $flags + 0;"], []),
   ];
   const soon = `$now + ${armedLooks * look * 1_000_000} >= @next && @busy[0] == 0`;
   return [
