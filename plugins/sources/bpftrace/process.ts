@@ -97,7 +97,9 @@ function follow(
   let stopping = false;
   let forbidden = false;
   const signal = (name: "SIGINT" | "SIGKILL"): void => {
-    if (child.pid === undefined || child.exitCode !== null || forbidden) return;
+    if (child.pid === undefined || forbidden) return;
+    // Its number may be another process's by now.
+    if (child.exitCode !== null || child.signalCode !== null) return;
     try {
       process.kill(child.pid, name);
     } catch (thrown) {
