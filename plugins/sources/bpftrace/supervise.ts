@@ -186,9 +186,16 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
     downSince = undefined;
   };
 
-  /** Hands a tick on, never one that ended before the last: what comes late is told late. */
+  /** How long bpftrace may be silent: three ticks, and a little. */
+  const limit = 3 * run.interval + silence;
+
+  /**
+   * Hands a tick on, never one that ended before the last: what a silent bpftrace tells late is told
+   * late. Where it would be later than that can be, the wall clock was set back.
+   */
   const handOn = (tick: Tick): void => {
-    handedAt = Math.max(handedAt, tick.at);
+    const isSet = handedAt - tick.at > 2 * (limit + deadSilence);
+    handedAt = isSet ? tick.at : Math.max(handedAt, tick.at);
     void run.onTick({ ...tick, at: handedAt });
   };
 
@@ -290,7 +297,6 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
 
   const watchdog = setInterval(() => {
     if (!attachedOnce || run.signal.aborted) return;
-    const limit = 3 * run.interval + silence;
     for (const running of all) {
       // Counted here, not by the clock: this process may have been stopped itself.
       if (running.attachedAt !== undefined) running.quiet += run.interval;
