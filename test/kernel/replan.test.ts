@@ -182,8 +182,19 @@ describe("a plan that changes", () => {
     traffic.go();
     const list = (i: number): number[] =>
       Array.from({ length: 20 }, (_, k) => i * 1000 + k * 3 + 1);
-    const by = ["ownerPort", "dport", "sport", "dev", "comm", "saddr", "daddr", "ifindex"] as const;
-    const tooMuch = watched.plan(...Array.from({ length: 24 }, (_, i) => ({
+    const by = [
+      "ownerPort",
+      "dport",
+      "sport",
+      "dev",
+      "comm",
+      "saddr",
+      "daddr",
+      "ifindex",
+      "netns",
+      "mark",
+    ] as const;
+    const tooMuch = watched.plan(...Array.from({ length: 40 }, (_, i) => ({
       where: {
         reason: "SOCKET_FILTER",
         dport: [...list(i), 45_203 + (i % 2)],

@@ -283,18 +283,17 @@ export function outputReader(options: OutputOptions): OutputReader {
     if (/^tick \d+ [01] \d+ \d+ [01]$/.test(text.trimEnd())) {
       // bpftrace reads what the kernel prints only when all its probes are attached; the record
       // that says so comes before they are.
-      if (!attached) {
-        // What came before, the first tick doesn't cover.
-        lastAt = options.now();
-        options.onAttached();
-      }
+      const isFirst = !attached;
       attached = true;
+      if (isFirst) options.onAttached();
       if (isFrame) {
         unreadable++;
         flush(false);
       }
       const [tick = 0, copy = 0, nsecs = 0, now = 0, exact = 0] = words.slice(1).map(Number);
       setClock(now);
+      // What was before all probes were attached, no tick covers.
+      if (isFirst) lastAt = wallClock(nsecs);
       frame = {
         tick,
         copy,

@@ -120,6 +120,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         await (await running).ended;
       } finally {
         running = undefined;
+        helpFor = () => {}; // What would be started now, nobody would stop.
         for (const stop of stops) stop();
       }
     },

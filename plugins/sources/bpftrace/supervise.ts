@@ -186,20 +186,27 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
     downSince = undefined;
   };
 
-  /** Hands a tick on, never one that ended before the last: what comes late is told late. */
+  /** How long bpftrace may be silent: three ticks, and a little. */
+  const limit = 3 * run.interval + silence;
+
+  /**
+   * Hands a tick on, never one that ended before the last: what a silent bpftrace tells late is told
+   * late. Where it would be later than that can be, the wall clock was set back.
+   */
   const handOn = (tick: Tick): void => {
-    handedAt = Math.max(handedAt, tick.at);
+    const isSet = handedAt - tick.at > 2 * (limit + deadSilence);
+    handedAt = isSet ? tick.at : Math.max(handedAt, tick.at);
     void run.onTick({ ...tick, at: handedAt });
   };
 
   /** Tells of the time without anybody who counts, up to `until`. */
   const tellGap = (over: boolean, until: number = Date.now()): void => {
     const seconds = Math.max(0, (until - gapTold) / 1000);
-    handOn(gapTick(current.plan, until, Math.max(0, until - covered) / 1000, {
-      seconds,
-      why,
-      over,
-    }));
+    handOn({
+      ...emptyTick(current.plan, until),
+      seconds: Math.max(0, until - covered) / 1000,
+      gap: { seconds, why, over },
+    });
     gapTold = covered = until;
   };
 
@@ -283,6 +290,8 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
     lastBoundary = undefined;
     silentSince = undefined;
     countsNow(next.from);
+    // Whoever asked for the plan may ask for the next one at once: it has seen a tick of this one by then.
+    handOn(emptyTick(current.plan, next.from));
     next.held.forEach(handOn);
     next.resolve();
     old.bpftrace.stop();
@@ -290,7 +299,6 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
 
   const watchdog = setInterval(() => {
     if (!attachedOnce || run.signal.aborted) return;
-    const limit = 3 * run.interval + silence;
     for (const running of all) {
       // Counted here, not by the clock: this process may have been stopped itself.
       if (running.attachedAt !== undefined) running.quiet += run.interval;
@@ -305,7 +313,8 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
     why = "bpftrace is silent";
     if (silentSince === undefined) silentSince = gapTold = active.tickAt;
     const now = Date.now();
-    handOn(gapTick(current.plan, now, 0, { seconds: (now - gapTold) / 1000, why, over: false }));
+    const gap = { seconds: (now - gapTold) / 1000, why, over: false };
+    handOn({ ...emptyTick(current.plan, now), gap });
     gapTold = now;
   }, run.interval);
 
@@ -403,15 +412,11 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
   };
 }
 
-function gapTick(
-  plan: Plan,
-  at: number,
-  seconds: number,
-  gap: NonNullable<Tick["gap"]>,
-): Tick {
+/** A tick in which nothing happened, and that took no time. */
+function emptyTick(plan: Plan, at: number): Tick {
   return {
     at,
-    seconds,
+    seconds: 0,
     seen: 0,
     counted: 0,
     other: 0,
@@ -420,7 +425,6 @@ function gapTick(
     maps: plan.maps.map(() => ({ entries: [], other: 0, lost: 0 })),
     samples: [],
     unreadable: 0,
-    gap,
     plan,
   };
 }
