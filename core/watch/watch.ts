@@ -317,7 +317,6 @@ export function makeWatch(options: WatchOptions): Watch {
     for (const each of watched) each.total += totals.get(each.feed)!;
   };
 
-
   const gather = (at: number): void => {
     for (const [each, texts] of candidates) {
       texts.clear();
