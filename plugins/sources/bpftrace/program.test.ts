@@ -271,7 +271,7 @@ describe("a program", () => {
       { kernel, interval: 1000, addresses },
     );
     expect([...scalars]).toEqual([["r3", 3]]);
-    const many = Array.from({ length: 15 }, (_, i) => ({
+    const many = Array.from({ length: 12 }, (_, i) => ({
       predicate: [{ field: "reason" as const, ranges: [[2 * i, 2 * i]] as const }],
       by: fieldNames.slice(i, i + 1),
     }));
@@ -291,7 +291,7 @@ describe("a program", () => {
     );
     const plan = makePlan(counts);
     const { scalars, text } = writeProgram(plan, { kernel, interval: 1000, addresses });
-    expect([plan.maps.length, scalars.size]).toEqual([22, 4]);
+    expect([plan.maps.length, scalars.size]).toEqual([22, 2]);
     const probe = probesOf(text).find(({ at }) => at.startsWith("tracepoint:skb"))!;
     const maps = new Set(probe.lines.flatMap((line) => line.match(/@[a-z]+\w*/g) ?? []));
     expect(maps.size).toBeLessThanOrEqual(64);

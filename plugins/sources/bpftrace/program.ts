@@ -63,8 +63,8 @@ const maxScalars = 8;
 /** The kernel refuses a program that uses more maps; a variable is a map too. */
 const maxMaps = 64;
 
-/** Those that a program has whatever is asked for: @b, @e, @seen, … */
-const ownMaps = 12;
+/** Those that a program has whatever is asked for, @b, @e, @seen, …, and what bpftrace itself needs. */
+const ownMaps = 16;
 
 /** How often the kernel looks whether it is time for a tick: a look can fall out (see program). */
 const looksPerTick = 50;
