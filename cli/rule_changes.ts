@@ -5,7 +5,7 @@ import type { FSWatcher } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { reasonOf } from "../core/error.ts";
-import type { Reload } from "../core/pipeline.ts";
+import type { Reload } from "../core/reload.ts";
 import { findRuleFiles } from "../core/rule/load.ts";
 import type { RuleSet } from "../core/rule/load.ts";
 
