@@ -5,7 +5,8 @@
  * @module
  */
 import { test } from "bun:test";
-import { ruleTestFailed } from "./core/error.ts";
+import { ruleTestFailed, showError } from "./core/error.ts";
+import type { DropwatchError } from "./core/error.ts";
 import type { Rule } from "./core/rule/rule.ts";
 import { readCases } from "./core/testing/case.ts";
 import type { RuleCase } from "./core/testing/case.ts";
@@ -17,8 +18,8 @@ export type { At, DropGiven, Expected, Given, HealthGiven, RuleCase } from "./co
  * Tests a rule, or the rules of a file. Each case is a test of its own; it is run twice, counted as the
  * kernel counts and drop by drop, and both must do the same.
  *
- * @throws DropwatchError BAD_RULE_TEST where the cases themselves are wrong; a case that fails says what
- * was otherwise, and when.
+ * A case that fails says what was otherwise, and when (RULE_TEST_FAILED). Where the cases themselves are
+ * wrong, a test of that fails instead (BAD_RULE_TEST).
  *
  * @example
  * ```ts
@@ -45,7 +46,15 @@ export type { At, DropGiven, Expected, Given, HealthGiven, RuleCase } from "./co
 export function ruleTest(rule: Rule | readonly Rule[], cases: readonly RuleCase[]): void {
   const rules = [rule].flat() as Rule[];
   const [{ data: { alert } } = { data: { alert: "no rule" } }] = rules;
-  for (const each of readCases(cases)) {
+  let read: readonly RuleCase[] = [];
+  try {
+    read = readCases(cases);
+  } catch (thrown) {
+    test(`${alert}: its cases can be read`, () => {
+      throw ruleTestFailed(showError(thrown as DropwatchError));
+    });
+  }
+  for (const each of read) {
     test(`${alert}: ${each.name}`, async () => {
       const counted = await runCase(rules, each, "counted");
       if (counted.failures.length > 0) {

@@ -9,7 +9,7 @@ import { recordCommand } from "./commands/record.ts";
 import { replayCommand } from "./commands/replay.ts";
 import { stacksCommand } from "./commands/stacks.ts";
 import { tailCommand } from "./commands/tail.ts";
-import { testCommand } from "./commands/test.ts";
+import { testCommand } from "./commands/run_tests.ts";
 import { watchCommand } from "./commands/watch.ts";
 
 export const commands: readonly Command[] = [

@@ -238,7 +238,7 @@ describe("what touches the world", () => {
   test("starts a child process in the rule host, for bpftrace, in doctor, to enter a namespace and to run tests only", () => {
     expect(arrows(sources, ({ from, typeOnly }) => from === "node:child_process" && !typeOnly))
       .toEqual([
-        "cli/commands/test.ts → node:child_process",
+        "cli/commands/run_tests.ts → node:child_process",
         "core/rule/host_process.ts → node:child_process",
         "plugins/doctor/namespaces.ts → node:child_process",
         "plugins/doctor/peer.ts → node:child_process",

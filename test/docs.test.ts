@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Terminal } from "../cli/command.ts";
 import { checkCommand } from "../cli/commands/check.ts";
-import { testCommand } from "../cli/commands/test.ts";
+import { testCommand } from "../cli/commands/run_tests.ts";
 import { readOptions } from "../cli/option.ts";
 import { readSetting } from "../cli/setting.ts";
 import { fieldNames } from "../core/drop/field.ts";
