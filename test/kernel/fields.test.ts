@@ -187,7 +187,9 @@ describe("fields", () => {
   const bys: FieldName[][] = [["dport"], ["saddr", "l4"], ["dev", "reason"], ["site", "comm"]];
   for (
     const { what, style, wheres: some, bys: few } of [
-      { what: "addresses, ports", style: "decisions", wheres: wheres.slice(0, 6), bys },
+      // One program of all would be larger than some versions' code can be loaded.
+      { what: "addresses", style: "decisions", wheres: wheres.slice(0, 3), bys },
+      { what: "ports", style: "decisions", wheres: wheres.slice(3, 6), bys },
       {
         what: "names, sites",
         style: "decisions",
