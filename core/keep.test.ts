@@ -50,7 +50,7 @@ const changes = (run: Run): string[] =>
   run.transitions.map(({ rule, change, labels }) =>
     `${rule.alert} ${labels["dport"] ?? ""} ${change}`
   );
-const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 60));
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 250));
 
 describe("after a kill", () => {
   test("an alert that is pending fires when its time has come, counted from before", async () => {
