@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { defaultFields } from "../cli/commands/record.ts";
 import { separator } from "../core/plan/key.ts";
 import { makeCaptureFile } from "../plugins/sources/capture/file.ts";
 import { captureWriter } from "../plugins/sources/capture/writer.ts";
@@ -37,17 +38,7 @@ function writeDay(file: string): void {
       reasons: Object.fromEntries(reasons),
       subsystems: Object.fromEntries(subsystems),
       interval: 1000,
-      fields: [
-        "reason",
-        "protocol",
-        "l4",
-        "dport",
-        "dev",
-        "owner",
-        "ownerPort",
-        "unit",
-        "container",
-      ],
+      fields: defaultFields,
       sum: "len",
       evidence: [],
     },

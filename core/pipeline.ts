@@ -4,14 +4,15 @@ import { makeQueue } from "./alert/queue.ts";
 import type { Queue } from "./alert/queue.ts";
 import type { Sink } from "./alert/sink.ts";
 import { makeAnnouncer } from "./announce.ts";
-import { DropwatchError, reasonOf } from "./error.ts";
+import { reasonOf } from "./error.ts";
+import type { DropwatchError } from "./error.ts";
 import { forgetUnsaved, makeKeeper, readMemory } from "./keep.ts";
 import type { Keeper } from "./keep.ts";
 import { onceEach, sayLosses } from "./losses.ts";
 import { labelsOf, makeNotifier } from "./notify.ts";
 import { makePlan } from "./plan/plan.ts";
 import type { Plan, PlanStyle } from "./plan/plan.ts";
-import { makeReloader } from "./reload.ts";
+import { isRefused, makeReloader, tooComplex } from "./reload.ts";
 import type { Reload } from "./reload.ts";
 import type { CheckedRule } from "./rule/checked.ts";
 import type { RuleSet } from "./rule/load.ts";
@@ -22,22 +23,15 @@ import type { StateStore } from "./store.ts";
 import { evidenceFor, evidenceLog } from "./watch/evidence.ts";
 import type { Happened } from "./watch/health.ts";
 import type { Source, SourceFacts } from "./watch/source.ts";
-import type { Tick } from "./watch/tick.ts";
+import { addTick, noTicks } from "./watch/tick.ts";
+import type { Tick, TickSums } from "./watch/tick.ts";
 import { countsOf } from "./watch/watch.ts";
 import type { ActiveAlert, Transition, Watch } from "./watch/watch.ts";
 import { keeps, lanesIdle, makeWatched, memoriesOf, watchesOf } from "./watched.ts";
 import type { WatchedOptions } from "./watched.ts";
 
 /** What a run did, for the line at its end. */
-export interface RunSummary {
-  readonly seconds: number;
-  readonly ticks: number;
-  readonly seen: number;
-  readonly counted: number;
-  readonly other: number;
-  readonly lost: number;
-  /** How often the source had to be started again. */
-  readonly restarts: number;
+export interface RunSummary extends Readonly<TickSums> {
   readonly rules: readonly { readonly alert: string; readonly total: number }[];
 }
 
@@ -96,13 +90,6 @@ export async function runPipeline(options: PipelineOptions): Promise<RunSummary>
       if (left[i]! > 0) log(`${sink.name}: ${left[i]} alerts were not delivered before the end`);
     });
   }
-}
-
-const tooComplex =
-  "the kernel refuses the program as too complex: conditions are tested on keys instead";
-
-function isRefused(thrown: unknown): boolean {
-  return thrown instanceof DropwatchError && thrown.code === "PROGRAM_REFUSED";
 }
 
 async function watchWith(
@@ -214,12 +201,10 @@ async function watchWith(
       offences.keep(rules);
     },
     settled: () => lanesIdle(current).then(announcer.settled),
-    isRefused,
-    tooComplex,
   });
   options.onReload?.(reloader.reload);
 
-  const sums = { ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0, seconds: 0 };
+  const sums = noTicks();
   const refusals = new WeakMap<Watch, number>();
   /** Drops that a watch had no room for since it was asked last. */
   const newlyRefused = (watch: Watch): number => {
@@ -229,10 +214,7 @@ async function watchWith(
   };
   const onTick = (tick: Tick): void | Promise<void> => {
     reloader.onTick(tick);
-    sums.ticks++;
-    sums.seconds += tick.seconds;
-    for (const name of ["seen", "counted", "other", "lost"] as const) sums[name] += tick[name];
-    if (tick.gap?.over === true) sums.restarts++;
+    addTick(sums, tick);
     evidence.add(tick);
     const happened: Happened[] = [...offences.take(), ...reloader.failed()];
     const refused = watchesOf(current).reduce((all, watch) => all + newlyRefused(watch), 0);

@@ -1,8 +1,7 @@
 // Rules that are read again while they are watched. The plan changes only where what is counted does;
 // what can't be loaded or counted as it is now leaves what was.
 import { setTimeout as sleep } from "node:timers/promises";
-import { noReplan, showError } from "./error.ts";
-import type { DropwatchError } from "./error.ts";
+import { DropwatchError, noReplan, showError } from "./error.ts";
 import { plural } from "./number.ts";
 import type { Plan, PlanStyle } from "./plan/plan.ts";
 import type { CheckedRule } from "./rule/checked.ts";
@@ -28,9 +27,6 @@ export interface ReloadOptions {
   readonly swap: (rules: readonly CheckedRule[], plan: Plan) => void;
   /** Settles when the rules before aren't needed any more. */
   readonly settled: () => Promise<void>;
-  /** The program of a plan is refused by the kernel, but for one that tests on keys. */
-  readonly isRefused: (thrown: unknown) => boolean;
-  readonly tooComplex: string;
 }
 
 export interface Reloader {
@@ -43,6 +39,14 @@ export interface Reloader {
   end(): Promise<void>;
   /** What can't be loaded as it is now. */
   failed(): Happened[];
+}
+
+/** Said where the program of a plan is refused, and one that tests on keys is made in its place. */
+export const tooComplex =
+  "the kernel refuses the program as too complex: conditions are tested on keys instead";
+
+export function isRefused(thrown: unknown): boolean {
+  return thrown instanceof DropwatchError && thrown.code === "PROGRAM_REFUSED";
 }
 
 /** Milliseconds for which the rules before a reload are kept for what still needs them. */
@@ -109,8 +113,8 @@ export function makeReloader(options: ReloadOptions): Reloader {
     };
     try {
       const changed = change(plan).catch((thrown) => {
-        if (!options.isRefused(thrown) || style === "keys") throw thrown;
-        log(options.tooComplex);
+        if (!isRefused(thrown) || style === "keys") throw thrown;
+        log(tooComplex);
         return change(options.planOf(rules, "keys"));
       });
       // Not before its first tick: until then the rules before are watched, and ticks are of their plan.

@@ -17,6 +17,9 @@ import type { EvidencePlan } from "../../core/plan/plan.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
 import type { SourceFacts } from "../../core/watch/source.ts";
+import { keptFields } from "../../core/watch/evidence.ts";
+import { addTick, noTicks } from "../../core/watch/tick.ts";
+import type { TickSums } from "../../core/watch/tick.ts";
 import { countsOf } from "../../core/watch/watch.ts";
 import { makeCaptureFile } from "../../plugins/sources/capture/file.ts";
 import type { CaptureFile } from "../../plugins/sources/capture/file.ts";
@@ -28,7 +31,7 @@ import { readRules, readSetting } from "../setting.ts";
 import type { Setting } from "../setting.ts";
 
 /** What most rules ask for, and of what there are few different ones at a time. */
-const defaultFields: readonly FieldName[] = [
+export const defaultFields: readonly FieldName[] = [
   "reason",
   "protocol",
   "l4",
@@ -38,21 +41,6 @@ const defaultFields: readonly FieldName[] = [
   "ownerPort",
   "unit",
   "container",
-];
-/** What is told of a drop that is kept whole, beside what it is counted by. */
-const kept: readonly FieldName[] = [
-  "reason",
-  "l4",
-  "saddr",
-  "daddr",
-  "sport",
-  "dport",
-  "retransmitted",
-  "dev",
-  "netns",
-  "ownerInode",
-  "owner",
-  "ownerPid",
 ];
 /** Of each combination of these a drop is kept, beside the first ones of a tick: there are few. */
 const toldApart: readonly FieldName[] = ["reason", "l4", "dev", "owner", "unit", "container"];
@@ -117,16 +105,8 @@ export const recordCommand: Command = {
     });
     const ending = endAfter(terminal.signal, given.time("duration"));
     const stopped = new AbortController();
-    const sums = {
-      seconds: 0,
-      ticks: 0,
-      seen: 0,
-      counted: 0,
-      other: 0,
-      lost: 0,
-      restarts: 0,
-      unreadable: 0,
-    };
+    const sums = noTicks();
+    let unreadable = 0;
     let into: CaptureFile | undefined;
     let failure: unknown;
     let complete = true;
@@ -181,12 +161,8 @@ export const recordCommand: Command = {
               }
             }
             into!.write(lines);
-            sums.ticks++;
-            sums.seconds += tick.seconds;
-            for (const name of ["seen", "counted", "other", "lost", "unreadable"] as const) {
-              sums[name] += tick[name];
-            }
-            if (tick.gap?.over === true) sums.restarts++;
+            addTick(sums, tick);
+            unreadable += tick.unreadable;
             say();
           }),
       });
@@ -197,7 +173,8 @@ export const recordCommand: Command = {
     if (failure !== undefined) throw failure;
     const bytes = into?.bytes ?? 0;
     const seconds = Number(sums.seconds.toFixed(3));
-    tellSummary({ file, ...sums, seconds, keys: writer.keys, bytes, complete }, given, terminal);
+    const { keys } = writer;
+    tellSummary({ file, ...sums, seconds, unreadable, keys, bytes, complete }, given, terminal);
     return exitCode.done;
   },
 };
@@ -257,13 +234,8 @@ function readFields(text: string, facts: SourceFacts): FieldName[] {
 }
 
 function evidenceOf(fields: readonly FieldName[], facts: SourceFacts): EvidencePlan {
-  const asked = new Set<FieldName>([...kept, ...fields]);
   return {
-    // The stack comes by itself, and tells the site.
-    fields: fieldNames.filter((field) =>
-      asked.has(field) && field !== "stack" && field !== "site" &&
-      facts.unavailable(field) === undefined
-    ),
+    fields: keptFields(fields, facts),
     perTick,
     labels: toldApart.filter((field) => fields.includes(field)),
     perLabels,
@@ -284,15 +256,8 @@ function progress({ status, log }: Terminal, text: () => string): () => void {
   };
 }
 
-interface Summary {
+interface Summary extends Readonly<TickSums> {
   readonly file: string;
-  readonly seconds: number;
-  readonly ticks: number;
-  readonly seen: number;
-  readonly counted: number;
-  readonly other: number;
-  readonly lost: number;
-  readonly restarts: number;
   /** Lines of the source that couldn't be read. */
   readonly unreadable: number;
   readonly keys: number;

@@ -430,6 +430,13 @@ function groupReasons(
   }));
 }
 
+/** Whether drops of a reason may belong in a map, whatever else they are. */
+export function mayBelong(plan: Plan, map: number, reason: number): boolean {
+  return plan.groups.some(({ ranges, counted }) =>
+    counted.some((each) => each.map === map) && inRanges(ranges, reason)
+  );
+}
+
 /** The fields in a map's key, in their order. */
 export function keyFields(map: KeyMap): readonly FieldName[] {
   const fields = fieldNames.filter((name) => map.by.includes(name) || map.raw.includes(name));

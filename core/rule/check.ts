@@ -28,13 +28,7 @@ export function checkRule(
   const errors: DropwatchError[] = [];
   const place = (at: string, value?: unknown, key?: string): Place =>
     findValue(context, at, value, key);
-  const mistake = (
-    what: string,
-    value: unknown,
-    expected: string,
-    names: readonly string[] = [],
-    at: string = raw.at,
-  ): void => {
+  const mistake: Tell = (what, value, expected, names = [], at = raw.at) => {
     errors.push(ruleMistake(place(at, value), what, value, expected, names));
   };
 

@@ -45,8 +45,6 @@ export interface RuleSet {
 /** What became of rules that were read again. */
 export interface Reloaded {
   readonly rules: readonly CheckedRule[];
-  /** Whether they are others than before. */
-  readonly changed: boolean;
   /** What is wrong with files as they are now. */
   readonly errors: readonly DropwatchError[];
   /** The rules before aren't needed any more. */
@@ -60,18 +58,7 @@ export interface Reloaded {
  * @throws DropwatchError UNREADABLE_FILE, NO_RULES.
  */
 export async function findRuleFiles(places: readonly string[]): Promise<string[]> {
-  const files: string[] = [];
-  for (const place of places) {
-    try {
-      if ((await stat(place)).isDirectory()) {
-        files.push(...await filesBelow(resolve(place), isRuleFile));
-      } else files.push(resolve(place));
-    } catch (thrown) {
-      throw unreadableFile(place, thrown);
-    }
-  }
-  if (files.length === 0) throw noRules(places.map((place) => join(place)).join(", "));
-  return [...new Set(files)];
+  return await findFiles(places, isRuleFile, noRules);
 }
 
 /**
@@ -81,17 +68,25 @@ export async function findRuleFiles(places: readonly string[]): Promise<string[]
  * @throws DropwatchError UNREADABLE_FILE, NO_RULE_TESTS.
  */
 export async function findRuleTests(places: readonly string[]): Promise<string[]> {
+  return await findFiles(places, isTest, noRuleTests);
+}
+
+/** Files named themselves, and those in folders that fit; `none` makes the error where there are none. */
+async function findFiles(
+  places: readonly string[],
+  fits: (name: string) => boolean,
+  none: (where: string) => DropwatchError,
+): Promise<string[]> {
   const files: string[] = [];
   for (const place of places) {
     try {
-      if ((await stat(place)).isDirectory()) {
-        files.push(...await filesBelow(resolve(place), isTest));
-      } else files.push(resolve(place));
+      if ((await stat(place)).isDirectory()) files.push(...await filesBelow(resolve(place), fits));
+      else files.push(resolve(place));
     } catch (thrown) {
       throw unreadableFile(place, thrown);
     }
   }
-  if (files.length === 0) throw noRuleTests(places.map((place) => join(place)).join(", "));
+  if (files.length === 0) throw none(places.map((place) => join(place)).join(", "));
   return [...new Set(files)];
 }
 
@@ -275,7 +270,6 @@ async function reloadFiles(
   return {
     rules,
     errors,
-    changed: rules.length !== before.length || rules.some((rule, i) => rule !== before[i]),
     async done() {
       for (const [file, { bundle }] of old) {
         if (bundle !== "" && files.get(file)?.bundle !== bundle) await host.forget(bundle);

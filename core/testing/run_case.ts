@@ -1,7 +1,7 @@
 // Runs a case of a rule's test, once as the kernel counts and once drop by drop, and says where the
 // rule does something else than the case says.
 import type { Drop } from "../drop/field.ts";
-import { DropwatchError, quote, reasonOf, showError } from "../error.ts";
+import { quote, reasonOf } from "../error.ts";
 import { makeKeeper, readMemory } from "../keep.ts";
 import { makeLane } from "../lane.ts";
 import { planInterpreter } from "../plan/interpret.ts";
@@ -309,9 +309,4 @@ function showAlert({ rule, labels, state }: ActiveAlert): string {
 
 function showValue(value: unknown): string {
   return typeof value === "string" ? quote(value) : String(value);
-}
-
-/** A failure as people read it. */
-export function showFailure(thrown: unknown): string {
-  return thrown instanceof DropwatchError ? showError(thrown) : reasonOf(thrown);
 }

@@ -110,6 +110,16 @@ const mostKept = 20_000;
 const mostTicks = 5000;
 const most = { flows: 5, stacks: 3, owners: 3, listeners: 3, reasons: 3 };
 
+/** What is kept of a drop: of what is asked and what is always told, that which the source can give. */
+export function keptFields(asked: Iterable<FieldName>, facts: SourceFacts): FieldName[] {
+  const wanted = new Set<FieldName>([...always, ...asked]);
+  // The stack comes by itself, and tells the site.
+  return fieldNames.filter((field) =>
+    wanted.has(field) && field !== "stack" && field !== "site" &&
+    facts.unavailable(field) === undefined
+  );
+}
+
 /** What is to be kept for rules, of what the source can give. */
 export function evidenceFor(
   rules: readonly CheckedRule[],
@@ -120,13 +130,8 @@ export function evidenceFor(
   const labels = new Set(
     counts.flatMap(({ by, predicate }) => [...by, ...predicate.map(({ field }) => field)]),
   );
-  const asked = new Set<FieldName>([...always, ...labels]);
   return {
-    // The stack comes by itself, and tells the site.
-    fields: fieldNames.filter((field) =>
-      asked.has(field) && field !== "stack" && field !== "site" &&
-      facts.unavailable(field) === undefined
-    ),
+    fields: keptFields(labels, facts),
     perTick,
     labels: fieldNames.filter((field) =>
       labels.has(field) && field !== "stack" && facts.unavailable(field) === undefined

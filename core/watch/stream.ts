@@ -208,13 +208,14 @@ export class Feed {
     }
   }
 
-  /** Ends the tick. Returns how many drops of the stream it brought. */
-  end(tick: Tick, from: number | undefined): number {
+  /**
+   * Ends the tick, of which so many drops were `lost` before it could be told where they belong. Returns
+   * how many drops of the stream it brought.
+   */
+  end(tick: Tick, lost: number, from: number | undefined): number {
     const map = this.#place !== undefined && "map" in this.#place
       ? tick.maps[this.#place.map]
       : undefined;
-    // What no map has lost was lost before it could be told where it belongs.
-    const lost = Math.max(0, tick.lost - tick.maps.reduce((sum, map) => sum + map.lost, 0));
     const missing = "health" in this.stream
       ? 0
       : (map?.other ?? 0) + (map?.lost ?? 0) + lost + this.#unknown;

@@ -57,6 +57,32 @@ export interface Tick {
   readonly plan?: Plan | undefined;
 }
 
+/** What the ticks of a run come to. */
+export interface TickSums {
+  seconds: number;
+  ticks: number;
+  seen: number;
+  counted: number;
+  other: number;
+  lost: number;
+  /** How often the source had to be started again. */
+  restarts: number;
+}
+
+/** The sums of a run that has had no tick. */
+export function noTicks(): TickSums {
+  return { seconds: 0, ticks: 0, seen: 0, counted: 0, other: 0, lost: 0, restarts: 0 };
+}
+
+/** Adds a tick to the sums of its run. */
+export function addTick(sums: TickSums, tick: Tick): void {
+  sums.ticks++;
+  for (const name of ["seconds", "seen", "counted", "other", "lost"] as const) {
+    sums[name] += tick[name];
+  }
+  if (tick.gap?.over === true) sums.restarts++;
+}
+
 /** Adds up seen, counted, other and lost, so that the sum always holds. */
 export function tally(
   seen: number,

@@ -309,10 +309,12 @@ export function makeWatch(options: WatchOptions): Watch {
     const from = tick.gap === undefined ? first : tick.at;
     memory.at = tick.at;
     const all = [...happenedIn(tick), ...happened];
+    // What no map has lost was lost before it could be told where it belongs.
+    const lost = Math.max(0, tick.lost - tick.maps.reduce((sum, map) => sum + map.lost, 0));
     const totals = new Map<Feed, number>();
     for (const { feed } of feeds.values()) {
       feed.takeRest(tick, all);
-      totals.set(feed, feed.end(tick, "health" in feed.stream ? first : from));
+      totals.set(feed, feed.end(tick, lost, "health" in feed.stream ? first : from));
     }
     for (const each of watched) each.total += totals.get(each.feed)!;
   };

@@ -17,9 +17,8 @@ import {
 } from "../../../core/plan/key.ts";
 import { plumbing } from "../../../core/drop/site.ts";
 import type { SeriesKey } from "../../../core/plan/key.ts";
-import { keySlots } from "../../../core/plan/plan.ts";
+import { keySlots, mayBelong } from "../../../core/plan/plan.ts";
 import type { KeyMap, Plan } from "../../../core/plan/plan.ts";
-import { inRanges } from "../../../core/plan/predicate.ts";
 import type { Counted, MapCounts, Tick } from "../../../core/watch/tick.ts";
 import { tally } from "../../../core/watch/tick.ts";
 import { LaterCounts } from "./later.ts";
@@ -349,10 +348,7 @@ export function outputReader(options: OutputOptions): OutputReader {
 /** Drops of the reasons that a map counts whatever else they are. */
 function belonging(plan: Plan, map: KeyMap, reasons: ReadonlyMap<number, number>): number {
   let total = 0;
-  for (const group of plan.groups) {
-    if (!group.counted.some((counted) => counted.map === map.id)) continue;
-    for (const [reason, n] of reasons) if (inRanges(group.ranges, reason)) total += n;
-  }
+  for (const [reason, n] of reasons) if (mayBelong(plan, map.id, reason)) total += n;
   return total;
 }
 

@@ -3,8 +3,8 @@
 import type { Drop } from "../../../core/drop/field.ts";
 import { dropPlacer } from "../../../core/plan/label.ts";
 import type { SeriesKey } from "../../../core/plan/key.ts";
+import { mayBelong } from "../../../core/plan/plan.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
-import { inRanges } from "../../../core/plan/predicate.ts";
 import type { ReasonWorld } from "../../../core/plan/predicate.ts";
 import type { Counted, MapCounts } from "../../../core/watch/tick.ts";
 import type { CapturedTick, CaptureKey } from "./reader.ts";
@@ -74,7 +74,6 @@ export function captureCounter(options: CounterOptions): CaptureCounter {
   const { plan, world, dropOf, sums } = options;
   const maxSeries = options.maxSeries ?? defaultMaxSeries;
   const placeOf = dropPlacer(plan, world);
-  const belongs = belonging(plan);
   const touched: Series[][] = plan.maps.map(() => []);
   const mapOther = plan.maps.map(() => 0);
   let touchedReasons: ReasonSum[] = [];
@@ -158,7 +157,7 @@ export function captureCounter(options: CounterOptions): CaptureCounter {
           const open = Math.max(0, n - reason.open);
           if (tick.other === 0 || open === 0) continue;
           missing.forEach((_, map) => {
-            if (belongs(map, reason.id)) missing[map]! += open;
+            if (mayBelong(plan, map, reason.id)) missing[map]! += open;
           });
         }
         missing.forEach((n, map) => mapOther[map]! += Math.min(n, tick.other));
@@ -198,14 +197,6 @@ export function captureCounter(options: CounterOptions): CaptureCounter {
       return counts;
     },
   };
-}
-
-/** Whether drops of a reason may belong in a map. */
-function belonging(plan: Plan): (map: number, reason: number) => boolean {
-  return (map, reason) =>
-    plan.groups.some(({ ranges, counted }) =>
-      counted.some((each) => each.map === map) && inRanges(ranges, reason)
-    );
 }
 
 function takeEntries(all: readonly Series[]): Counted[] {
