@@ -19,8 +19,8 @@ const startPatience = 10_000;
 export const nobody = 65534;
 /** How much rules may print to the log in all. */
 const maxPrinted = 64 * 1024;
-/** Bytes of memory that a process of rules may have. */
-const maxMemory = 384 * 1024 * 1024;
+/** Bytes of memory that a process of rules may have: 300 files of rules take 50 to 60 MiB. */
+const maxMemory = 256 * 1024 * 1024;
 const pageSize = 4096;
 const memoryLook = 50;
 /** Milliseconds between two looks at the memory where answers come fast. */
