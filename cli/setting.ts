@@ -71,6 +71,7 @@ export async function readSetting(
     json: given.flag("json"),
     colour: terminal.colour,
     out: terminal.out,
+    log: terminal.log,
     env: process.env,
   };
   const bpftrace = bpftraceCommand(given, config);

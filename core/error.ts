@@ -239,6 +239,19 @@ export function badSinkOption(sink: string, message: string): DropwatchError {
   });
 }
 
+/** A sink in the config has an option that it doesn't know. docs/sinks.md lists them. */
+export function unknownSinkOption(
+  sink: string,
+  option: string,
+  nearest: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "UNKNOWN_SINK_OPTION",
+    `Cannot set up the sink ${sink}: it has no option ${quote(option)}${suggest(nearest)}`,
+    { data: { sink, option, nearest } },
+  );
+}
+
 // --- rules --------------------------------------------------------------------------------------
 
 /**

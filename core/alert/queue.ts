@@ -3,6 +3,7 @@
 import { setTimeout } from "node:timers/promises";
 import { reasonOf } from "../error.ts";
 import type { AlertMessage } from "./alert.ts";
+import { makeNotification } from "./notification.ts";
 import { DeliveryError } from "./sink.ts";
 import type { Sink } from "./sink.ts";
 
@@ -32,7 +33,7 @@ const longestRetry = 300_000;
 const maxAttempts = 10;
 
 /** Waits for a sink that may not look at the signal itself. */
-async function settled(sending: Promise<void>, signal: AbortSignal): Promise<void> {
+async function settled(sending: Promise<unknown>, signal: AbortSignal): Promise<void> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason);
   signal.addEventListener("abort", abort);
@@ -75,7 +76,21 @@ export function makeQueue(sink: Sink, options: QueueOptions): Queue {
     for (let attempt = 1; !closing.signal.aborted; attempt++) {
       try {
         const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(timeout)]);
-        await settled(sink.send(item.alert, { id: item.id, signal }), signal);
+        const context = { id: item.id, signal };
+        const about = {
+          receiver: sink.name,
+          reason: "first notification" as const,
+          timestamp: item.alert.timestamp,
+          groupKey: item.alert.data.fingerprint,
+          groupLabels: {},
+          externalURL: "",
+        };
+        const sending = "send" in sink
+          ? sink.send(item.alert, context)
+          : "notify" in sink
+          ? sink.notify(makeNotification(about, [item.alert.data]), context)
+          : Promise.resolve();
+        await settled(sending, signal);
         delivered++;
         return true;
       } catch (thrown) {

@@ -1,36 +1,97 @@
-// Where alerts go.
+// Where alerts go, and how an attempt to get them there can end.
 import type { AlertMessage } from "./alert.ts";
+import type { Notification } from "./notification.ts";
 
-/** What a sink is told besides the alert. */
+/** What a sink is told besides what it is to send. */
 export interface SendContext {
-  /** The same over every attempt to deliver this alert: receivers use it to drop duplicates. */
+  /** The same over every attempt at this message, and over restarts: receivers drop duplicates by it. */
   readonly id: string;
   /** Aborted when the attempt has taken too long, or when dropwatch ends. */
   readonly signal: AbortSignal;
+  /** What the sink itself asked to be kept for this group when it delivered the message before. */
+  readonly memo?: string | undefined;
 }
 
-/**
- * A place that alerts are sent to. `send` settles when it was delivered; it throws to have it tried
- * again later, or an error with `final: true` where that would be useless.
- */
-export interface Sink {
+/** What a sink may say of a delivery. */
+export interface Delivered {
+  /** What the receiver answered, in a few words, for the alert's timeline: `200 ok`. */
+  readonly answer?: string | undefined;
+  /** Is handed back with the next message of the same group: the id of a message to be updated. */
+  readonly memo?: string | undefined;
+}
+
+/** How much a receiver takes: a bucket of `burst` messages, refilled at `perSecond`. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+interface AnySink {
+  /** Letters, digits, `_` and `-`; routes call it by this name. */
   readonly name: string;
-  send(alert: AlertMessage, context: SendContext): Promise<void>;
-  /** Called once at the end, after the last alert. */
+  /** What the receiver takes; without it as much as there is. */
+  readonly rate?: Rate | undefined;
+  /** Milliseconds that an attempt may take; 20 s without it. */
+  readonly timeout?: number | undefined;
+  /** Called once at the end, after the last message. */
   close?(): Promise<void>;
 }
 
-/** How an attempt failed, for the queue that decides what to do next. */
+/**
+ * A sink that writes down what happens: it gets every change of every alert, one at a time and in
+ * their order. `send` settles when it was delivered; it throws to have it tried again later, and a
+ * {@linkcode DeliveryError} to say more.
+ */
+export interface AlertSink extends AnySink {
+  send(alert: AlertMessage, context: SendContext): Promise<Delivered | void>;
+}
+
+/** A sink that tells people: it gets the newest state of a group of alerts. */
+export interface GroupSink extends AnySink {
+  notify(notification: Notification, context: SendContext): Promise<Delivered | void>;
+  /** Whether it is told of alerts that are over while others of the group fire; true without it. */
+  readonly sendResolved?: boolean | undefined;
+}
+
+/**
+ * A sink that keeps a picture of all alerts elsewhere, as Alertmanager does: it gets all that fire, and
+ * those that were resolved within the last `keepResolved`, at each change and every `every`.
+ */
+export interface MirrorSink extends AnySink {
+  mirror(alerts: readonly AlertMessage[], context: SendContext): Promise<Delivered | void>;
+  /** Milliseconds. */
+  readonly every: number;
+  /** Milliseconds. */
+  readonly keepResolved: number;
+}
+
+/** A sink that is told again and again that all is well: a dead man's switch. */
+export interface HeartbeatSink extends AnySink {
+  beat(context: SendContext): Promise<Delivered | void>;
+  /** Milliseconds. */
+  readonly every: number;
+}
+
+/** A place that alerts are sent to. */
+export type Sink = AlertSink | GroupSink | MirrorSink | HeartbeatSink;
+
+/** How an attempt failed, for the outbox that decides what to do next. */
 export class DeliveryError extends Error {
   override readonly name = "DeliveryError";
-  /** Trying again would be useless. */
+  /** Trying again would be useless: the message goes to the dead letters. */
   readonly final: boolean;
+  /** The receiver is gone for good: nothing more is sent there. */
+  readonly gone: boolean;
   /** Milliseconds that the receiver asked us to wait. */
   readonly retryAfter: number | undefined;
 
-  constructor(message: string, options: { final?: boolean; retryAfter?: number } = {}) {
+  constructor(
+    message: string,
+    options: { final?: boolean; gone?: boolean; retryAfter?: number } = {},
+  ) {
     super(message);
-    this.final = options.final ?? false;
+    this.gone = options.gone ?? false;
+    this.final = options.final ?? this.gone;
     this.retryAfter = options.retryAfter;
   }
 }
@@ -50,6 +111,6 @@ export class DeliveryError extends Error {
  * });
  * ```
  */
-export function defineSink(sink: Sink): Sink {
+export function defineSink<S extends Sink>(sink: S): S {
   return sink;
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { alertOf } from "../../test/alert.ts";
 import { facts } from "../../test/world.ts";
-import type { Sink } from "../alert/sink.ts";
+import type { AlertSink } from "../alert/sink.ts";
 import { DropwatchError } from "../error.ts";
 import type { Source } from "../watch/source.ts";
 import { defineConfig, readConfig } from "./config.ts";
@@ -26,7 +26,7 @@ const badFacts = { source: { name: "x", run: () => {}, facts: 2 } };
 const sent: unknown[] = [];
 
 /** A sink with a private part, which a copy of it would lack. */
-class Remembering implements Sink {
+class Remembering implements AlertSink {
   readonly name = "remembering";
   readonly #sent = sent;
   send(alert: unknown): Promise<void> {
@@ -81,7 +81,7 @@ describe("a config", () => {
     expect(config.sinks![1]).toBe(sink);
     const alert = alertOf();
     const context = { id: "1", signal: new AbortController().signal };
-    await (config.sinks![1] as Sink).send(alert, context);
+    await (config.sinks![1] as AlertSink).send(alert, context);
     expect(sent).toEqual([alert]);
   });
 

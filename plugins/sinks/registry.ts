@@ -1,44 +1,128 @@
-// The sinks that can be written as a word: `--sink stdout`, `--sink webhook=URL`. A new sink is a
-// file that exports its kind, and a line here.
-import { unknownSink } from "../../core/error.ts";
+// The kinds of sinks there are, and how one is made of a word of the command line (`--sink stdout`,
+// `--sink webhook=URL`) or of what a config says. A new sink is a file that exports its kind, and a
+// line here.
+import type { Notification } from "../../core/alert/notification.ts";
 import type { Sink } from "../../core/alert/sink.ts";
+import { ownText, textOf } from "../../core/alert/text.ts";
+import type { NotificationText } from "../../core/alert/text.ts";
+import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
+import { readOptions, readSecret } from "./kind.ts";
+import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { stdout } from "./stdout.ts";
 import { webhook } from "./webhook.ts";
 
-/** What a sink is made with besides its value. */
-export interface SinkContext {
-  /** Whether results are to be JSON, an object a line (`--json`). */
-  readonly json: boolean;
-  readonly colour: boolean;
-  /** Writes a line to standard output. */
-  out(text: string): void;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
+/** What all sinks of a run are made with. */
+export type SinkSetting =
+  & Pick<SinkContext, "json" | "colour" | "out" | "log" | "env">
+  & Partial<Pick<SinkContext, "trace" | "now">>
+  & {
+    /** Whether secrets in the clear are warned about. */
+    readonly warn?: boolean;
+  };
 
-/** A kind of sink. */
-export interface SinkKind {
-  readonly name: string;
-  /** What stands behind `name=`; absent where it takes nothing. */
-  readonly value?: string;
-  /** Makes one; throws BAD_SINK_OPTION for a value that can't be used. */
-  make(value: string, context: SinkContext): Sink;
-}
-
-const kinds: readonly SinkKind[] = [stdout, webhook];
-
-/** How each is written: `stdout`, `webhook=URL`. */
-export const sinkUsages: readonly string[] = kinds.map(({ name, value }) =>
-  value === undefined ? name : `${name}=${value}`
+/** All kinds, by their names. */
+export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
+  ([stdout, webhook] as unknown as SinkMaker<never>[]).map((maker) => [maker.of.name, maker]),
 );
+
+/** How each is written on the command line: `stdout`, `webhook=URL`. */
+export const sinkUsages: readonly string[] = Object.values(sinkMakers)
+  .filter(({ of }) => of.fromWord !== undefined)
+  .map(({ of: { name, value } }) => value === undefined ? name : `${name}=${value}`);
 
 /**
  * Makes the sink that a word stands for.
  *
  * @throws DropwatchError UNKNOWN_SINK, BAD_SINK_OPTION.
  */
-export function makeSink(spec: string, context: SinkContext): Sink {
-  const [name = ""] = spec.split("=", 1);
-  const kind = kinds.find((each) => each.name === name);
-  if (kind === undefined) throw unknownSink(name, sinkUsages);
-  return kind.make(spec.slice(name.length + 1), context);
+export function makeSink(word: string, setting: SinkSetting): Sink {
+  const [name = ""] = word.split("=", 1);
+  const kind = sinkMakers[name]?.of;
+  if (kind?.fromWord === undefined) throw unknownSink(name, sinkUsages);
+  return makeOfKind(kind, kind.fromWord(word.slice(name.length + 1), setting.env), setting);
+}
+
+/**
+ * Makes the sink that a config describes.
+ *
+ * @throws DropwatchError UNKNOWN_SINK, UNKNOWN_SINK_OPTION, BAD_SINK_OPTION.
+ */
+export function makeSinkOf({ kind: name, options }: SinkSpec, setting: SinkSetting): Sink {
+  const kind = sinkMakers[name]?.of;
+  if (kind === undefined) throw unknownSink(name, Object.keys(sinkMakers));
+  return makeOfKind(kind, options as never, setting, setting.warn ?? true);
+}
+
+/** How short a secret may be for being hidden: a shorter one is in every second word. */
+const leastHidden = 4;
+
+function makeOfKind<Options extends object>(
+  kind: SinkKind<Options>,
+  given: Options,
+  setting: SinkSetting,
+  warn = false,
+): Sink {
+  const options = readOptions(kind, given);
+  const { rate = kind.rate, sendResolved, text, name = kind.name } = options as CommonOptions;
+  const secrets = new Set<string>();
+  const keepSecret = (secret: string): void => {
+    if (secret.length < leastHidden) return;
+    for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]) {
+      secrets.add(form);
+    }
+  };
+  const hide = (line: string): string =>
+    [...secrets].sort((a, b) => b.length - a.length)
+      .reduce((rest, secret) => rest.replaceAll(secret, "•••"), line);
+  const { trace } = setting;
+  const sink = kind.make(options, {
+    name,
+    json: setting.json,
+    colour: setting.colour,
+    out: setting.out,
+    env: setting.env,
+    now: setting.now ?? Date.now,
+    log: (line) => setting.log(hide(line)),
+    secret(option: string, secret: Secret) {
+      const read = readSecret(kind.name, option, secret, setting.env);
+      if (warn && typeof secret === "string") {
+        setting.log(
+          `the sink ${name} has its ${option} in the clear: { env: "NAME" } or { file: "PATH" } keeps it ` +
+            `out of the config`,
+        );
+      }
+      keepSecret(read);
+      return read;
+    },
+    keepSecret,
+    hide,
+    text: (notification) => textFor(notification, text, name, setting.log),
+    trace: trace === undefined ? undefined : (direction, lines) => trace(direction, hide(lines)),
+  });
+  return Object.assign(
+    sink,
+    { name },
+    rate === undefined ? {} : { rate },
+    sendResolved === undefined ? {} : { sendResolved },
+  );
+}
+
+/** The text of the config, or the default one where it fails. */
+function textFor(
+  notification: Notification,
+  own: CommonOptions["text"],
+  name: string,
+  log: (text: string) => void,
+): NotificationText {
+  if (own === undefined) return textOf(notification);
+  try {
+    const made = own(notification);
+    if (typeof made === "string" || typeof made?.title === "string") {
+      return ownText(notification, made);
+    }
+    throw badSinkOption(name, "its text returns no text");
+  } catch (thrown) {
+    log(`${name}: the text of the config failed (${reasonOf(thrown)}): the default one is sent`);
+    return textOf(notification);
+  }
 }

@@ -2,7 +2,19 @@
 import { describe, expect, test } from "bun:test";
 import { stripVTControlCharacters } from "node:util";
 import { alertOf, hostileNames, rawControl } from "../../test/alert.ts";
+import { sinkContract } from "../../test/contract/sink.ts";
+import type { SinkUnderTest } from "../../test/contract/sink.ts";
+import { sinkOf } from "../../test/sink.ts";
 import { showAlert, stdoutSink } from "./stdout.ts";
+
+const onTerminal = (json: boolean) => (): Promise<SinkUnderTest> => {
+  const written: string[] = [];
+  const out = (text: string): void => void written.push(`${text}\n`);
+  return Promise.resolve({ sink: sinkOf("stdout", { json, out }), received: () => written });
+};
+
+sinkContract("stdout for people", { setUp: onTerminal(false) });
+sinkContract("stdout in JSON", { setUp: onTerminal(true), read: (text) => JSON.parse(text) });
 
 describe("stdout in JSON", () => {
   const printed = async (comm: string): Promise<string> => {

@@ -2,10 +2,20 @@
 import type { AlertEvidence } from "../../core/watch/evidence.ts";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { alertOf } from "../../test/alert.ts";
+import type { AlertMessage } from "../../core/alert/alert.ts";
+import type { Delivered } from "../../core/alert/sink.ts";
 import { Receiver } from "../../test/receiver.ts";
 import type { Received } from "../../test/receiver.ts";
-import { makeQueue } from "../../core/alert/queue.ts";
-import { retryAfter, signWith, webhookSink } from "./webhook.ts";
+import { httpSinkContract } from "../../test/contract/sink.ts";
+import { give, sinkOf } from "../../test/sink.ts";
+import { retryAfter } from "./http.ts";
+import { signWith, webhook } from "./webhook.ts";
+import type { WebhookOptions } from "./webhook.ts";
+
+httpSinkContract("webhook", {
+  make: (url) => sinkOf(`webhook=${url}`, { env: { DROPWATCH_WEBHOOK_SECRET: secret } }),
+  read: (text) => JSON.parse(text),
+});
 
 let receiver: Receiver;
 
@@ -18,10 +28,14 @@ afterEach(() => receiver.close());
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const context = { id: "msg_7", signal: new AbortController().signal };
+const send = (
+  options: WebhookOptions,
+  alert: AlertMessage = alertOf(),
+): Promise<Delivered | void> => give(sinkOf(webhook(options)), alert, context);
 
 describe("a request", () => {
   test("is a POST of JSON to the URL as it was given", async () => {
-    await webhookSink({ url: receiver.url("/a/b?token=1%202") }).send(alertOf(), context);
+    await send({ url: receiver.url("/a/b?token=1%202") });
     const [{ method, path, headers, body }] = receiver.received as [Received];
     expect([method, path]).toEqual(["POST", "/a/b?token=1%202"]);
     expect(headers["content-type"]).toBe("application/json");
@@ -30,10 +44,8 @@ describe("a request", () => {
   });
 
   test("has the headers of Standard Webhooks: an id, and the seconds of the attempt", async () => {
-    await webhookSink({ url: receiver.url(), now: () => 1_614_265_330_999 }).send(
-      alertOf(),
-      context,
-    );
+    const setting = { now: () => 1_614_265_330_999 };
+    await give(sinkOf(`webhook=${receiver.url()}`, setting), alertOf(), context);
     const { headers } = receiver.received[0]!;
     expect(headers["webhook-id"]).toBe("msg_7");
     expect(headers["webhook-timestamp"]).toBe("1614265330");
@@ -41,7 +53,7 @@ describe("a request", () => {
   });
 
   test("is signed where there is a secret, over what was sent", async () => {
-    await webhookSink({ url: receiver.url(), secret }).send(alertOf(), context);
+    await send({ url: receiver.url(), secret });
     const { headers, body } = receiver.received[0]!;
     const at = Number(headers["webhook-timestamp"]);
     expect(headers["webhook-signature"]).toBe(signWith(secret, "msg_7", at, body));
@@ -49,34 +61,12 @@ describe("a request", () => {
 
   test("is signed with each of several secrets, while one is replaced by the other", async () => {
     const other = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
-    await webhookSink({ url: receiver.url(), secret: [secret, other] }).send(alertOf(), context);
+    await send({ url: receiver.url(), secret: [secret, other] });
     const { headers, body } = receiver.received[0]!;
     const at = Number(headers["webhook-timestamp"]);
     expect(headers["webhook-signature"]).toBe(
       `${signWith(secret, "msg_7", at, body)} ${signWith(other, "msg_7", at, body)}`,
     );
-  });
-
-  test("keeps its id over attempts, and tells the time of each", async () => {
-    let clock = 1_000_000;
-    receiver.answer = (_, response) =>
-      void response.writeHead(receiver.received.length < 3 ? 503 : 204).end();
-    const queue = makeQueue(
-      webhookSink({ url: receiver.url(), secret, now: () => clock += 1000 }),
-      {
-        log: () => {},
-        random: () => 0,
-      },
-    );
-    queue.push(alertOf());
-    expect(await queue.drain(10_000)).toBe(0);
-    const of = (name: string): Set<unknown> =>
-      new Set(receiver.received.map(({ headers }) => headers[name]));
-    expect(receiver.received).toHaveLength(3);
-    expect(of("webhook-id").size).toBe(1);
-    expect([...of("webhook-timestamp")]).toEqual(["1001", "1002", "1003"]);
-    expect(of("webhook-signature").size).toBe(3);
-    expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
   });
 
   test("is under 20 KB: evidence and long texts are cut, the alert itself is not", async () => {
@@ -87,7 +77,7 @@ describe("a request", () => {
         stacks: Array(1000).fill({ drops: 1, stack: [long.slice(0, 100)] }),
       } as unknown as AlertEvidence,
     });
-    await webhookSink({ url: receiver.url() }).send(alert, context);
+    await send({ url: receiver.url() }, alert);
     const { body } = receiver.received[0]!;
     expect(Buffer.byteLength(body)).toBeLessThan(20_000);
     const { data } = JSON.parse(body);
@@ -102,8 +92,7 @@ describe("a request", () => {
 
   test("is under 20 KB whatever the labels are", async () => {
     const stack = "some_function_of_the_kernel;".repeat(2000);
-    await webhookSink({ url: receiver.url() })
-      .send(alertOf({ labels: { stack, team: "ü".repeat(9000) } }), context);
+    await send({ url: receiver.url() }, alertOf({ labels: { stack, team: "ü".repeat(9000) } }));
     const { body } = receiver.received[0]!;
     expect(Buffer.byteLength(body)).toBeLessThan(20_000);
     const { labels } = JSON.parse(body).data;
@@ -123,7 +112,7 @@ describe("the signature of Standard Webhooks", () => {
     const secretOf = (bytes: number): string =>
       `whsec_${Buffer.alloc(bytes, 1).toString("base64")}`;
     for (const bytes of [24, 64]) {
-      expect(webhookSink({ url: "http://x.example/", secret: secretOf(bytes) }).name).toBe(
+      expect(sinkOf(webhook({ url: "http://x.example/", secret: secretOf(bytes) })).name).toBe(
         "webhook",
       );
     }
@@ -134,10 +123,9 @@ describe("the signature of Standard Webhooks", () => {
         "",
         "whsec_",
         "MfKQ9r8GKYqrTwjUPD8I",
-        `${secret} `,
       ]
     ) {
-      expect(() => webhookSink({ url: "http://x.example/", secret: wrong }))
+      expect(() => sinkOf(webhook({ url: "http://x.example/", secret: wrong })))
         .toThrow('its secret must be "whsec_" and base64 of 24 to 64 bytes');
     }
   });

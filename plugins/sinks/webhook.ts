@@ -1,42 +1,64 @@
 // Alerts to a URL, as Standard Webhooks 1.0 has it: an id that stays over retries, a time, and a
 // signature where there is a secret.
 import { createHmac } from "node:crypto";
-import { DeliveryError } from "../../core/alert/sink.ts";
-import type { Sink } from "../../core/alert/sink.ts";
-import { badSinkOption, jsonLine, printable, reasonOf } from "../../core/error.ts";
-import type { SinkKind } from "./registry.ts";
+import * as v from "valibot";
+import type { AlertData, AlertMessage } from "../../core/alert/alert.ts";
+import type { Notification } from "../../core/alert/notification.ts";
+import type { GroupSink } from "../../core/alert/sink.ts";
+import { badSinkOption, jsonLine } from "../../core/error.ts";
+import { isHttpUrl, request } from "./http.ts";
+import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
+import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
 export interface WebhookOptions {
-  readonly url: string;
+  readonly url: Secret;
   /** `whsec_` and base64 of 24 to 64 bytes; several while a key is being replaced. */
-  readonly secret?: string | readonly string[];
-  readonly now?: () => number;
+  readonly secret?: Secret | readonly Secret[];
 }
 
 /** Standard Webhooks asks for less than 20 KB. */
 const maxBody = 20_000;
-const maxAnswer = 2000;
+
+/** Posts to a URL, in the form of Standard Webhooks. */
+export const webhook: SinkMaker<WebhookOptions> = sinkKind({
+  name: "webhook",
+  doc: "posts alerts to a URL as JSON, signed as Standard Webhooks has it",
+  value: "URL",
+  options: {
+    url: SecretSchema,
+    secret: v.optional(
+      v.union([SecretSchema, v.array(SecretSchema)], "a secret, or a list of them"),
+    ),
+  },
+  fromWord: (value, env) => ({
+    url: secretWord(value),
+    ...(env["DROPWATCH_WEBHOOK_SECRET"] === undefined
+      ? {}
+      : { secret: { env: "DROPWATCH_WEBHOOK_SECRET" } }),
+  }),
+  make: webhookSink,
+});
 
 /**
- * A sink that posts alerts to a URL.
+ * A sink that posts notifications to a URL.
  *
  * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL, or a secret of another form.
  */
-export function webhookSink(options: WebhookOptions): Sink {
-  const { url, now = Date.now } = options;
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+export function webhookSink(options: WebhookOptions, context: SinkContext): GroupSink {
+  // An address alone is no secret; where it is one, it belongs into the environment or a file.
+  const url = typeof options.url === "string" ? options.url : context.secret("url", options.url);
+  if (!isHttpUrl(url)) {
     throw badSinkOption("webhook", "its URL must begin with http:// or https://");
   }
-  const secrets = [options.secret ?? []].flat();
-  const keys = secrets.map(webhookKey);
+  const secrets = [options.secret ?? []].flat() as Secret[];
+  const keys = secrets.map((secret) => webhookKey(context.secret("secret", secret)));
   return {
-    name: "webhook",
-    async send(alert, { id, signal }) {
-      const body = shorten(alert);
-      const timestamp = Math.floor(now() / 1000);
+    name: context.name,
+    async notify(notification, { id, signal }) {
+      const body = nativeBody(notification);
+      const timestamp = Math.floor(context.now() / 1000);
       const headers: { [name: string]: string } = {
         "content-type": "application/json",
-        "user-agent": "dropwatch",
         "webhook-id": id,
         "webhook-timestamp": String(timestamp),
       };
@@ -44,35 +66,10 @@ export function webhookSink(options: WebhookOptions): Sink {
         headers["webhook-signature"] = keys
           .map((key) => `v1,${sign(key, id, timestamp, body)}`).join(" ");
       }
-      let response: Response;
-      try {
-        response = await fetch(url, { method: "POST", headers, body, signal, redirect: "manual" });
-      } catch (thrown) {
-        throw new DeliveryError(`no answer (${withoutUrl(reasonOf(thrown), url)})`);
-      }
-      await readAnswer(response, url);
+      const { status } = await request({ url, headers, body, signal }, context);
+      return { answer: String(status) };
     },
   };
-}
-
-/** `--sink webhook=URL`; the secret that signs is in DROPWATCH_WEBHOOK_SECRET. */
-export const webhook: SinkKind = {
-  name: "webhook",
-  value: "URL",
-  make(url, { env }) {
-    const secret = env["DROPWATCH_WEBHOOK_SECRET"];
-    return webhookSink({ url, ...(secret === undefined ? {} : { secret }) });
-  },
-};
-
-/**
- * A text without the URL, as it was written or as it was sent, and without its path, which a
- * receiver likes to repeat: they may hold a token, and stay out of the log.
- */
-function withoutUrl(text: string, url: string): string {
-  const { href, pathname, search } = new URL(url);
-  return [url, href, `${pathname}${search}`, pathname].filter((part) => part.length > 1)
-    .reduce((rest, part) => rest.replaceAll(part, "URL"), text);
 }
 
 /** The bytes of a secret. */
@@ -95,15 +92,38 @@ export function signWith(secret: string, id: string, timestamp: number, body: st
   return `v1,${sign(webhookKey(secret), id, timestamp, body)}`;
 }
 
-/** The alert as JSON; where it would be too long, without evidence, then with its labels cut too. */
-function shorten(alert: Parameters<Sink["send"]>[0]): string {
-  const whole = jsonLine(alert);
-  if (Buffer.byteLength(whole) < maxBody) return whole;
-  const annotations = cutTexts(alert.data.annotations, 500);
-  const data = { ...alert.data, annotations, evidence: {} };
-  const body = jsonLine({ ...alert, data });
-  if (Buffer.byteLength(body) < maxBody) return body;
-  return jsonLine({ ...alert, data: { ...data, labels: cutTexts(data.labels, 200) } });
+/**
+ * The worst alert of the group in the one shape that an alert has everywhere. Where the notification is
+ * about several, `data.group` has the others, and how many there are. What would be too long goes step by
+ * step: evidence, the ends of texts, the last of the others.
+ */
+export function nativeBody(notification: Notification): string {
+  const { status, timestamp, alerts: [worst], firing, resolved } = notification;
+  const several = firing + resolved > 1;
+  const body = (alert: AlertData, others: readonly AlertData[]): string => {
+    const left = firing + resolved - 1 - others.length;
+    const { groupKey: key, groupLabels: labels, reason } = notification;
+    const group = { key, reason, labels, firing, resolved, alerts: others, truncatedAlerts: left };
+    const data = several ? { ...alert, group } : alert;
+    return jsonLine({ type: `alert.${status}`, timestamp, data } satisfies AlertMessage);
+  };
+  const fits = (text: string): boolean => Buffer.byteLength(text) < maxBody;
+  const others = notification.alerts.slice(1);
+  const whole = body(worst!, others);
+  if (fits(whole)) return whole;
+  const short = (alert: AlertData): AlertData => ({
+    ...alert,
+    annotations: cutTexts(alert.annotations, 500),
+    evidence: {},
+  });
+  const withEvidence = body(worst!, others.map(short));
+  if (fits(withEvidence)) return withEvidence;
+  for (let kept = others.length; kept >= 0; kept--) {
+    const text = body(short(worst!), others.slice(0, kept).map(short));
+    if (fits(text)) return text;
+  }
+  const data = short(worst!);
+  return body({ ...data, labels: cutTexts(data.labels, 200) }, []);
 }
 
 function cutTexts(texts: Readonly<Record<string, string>>, most: number): Record<string, string> {
@@ -113,54 +133,4 @@ function cutTexts(texts: Readonly<Record<string, string>>, most: number): Record
       text.length > most ? `${text.slice(0, most - 1)}…` : text,
     ]),
   );
-}
-
-/** Success, or an error that says whether to try again. */
-async function readAnswer(response: Response, url: string): Promise<void> {
-  const { status } = response;
-  if (response.ok) {
-    await response.body?.cancel();
-    return;
-  }
-  const text = printable(withoutUrl(await firstBytes(response), url).slice(0, 200));
-  const message = `answered ${status}${text === "" ? "" : `: ${text}`}`;
-  const again = status === 408 || status === 425 || status === 429 || status >= 500;
-  const wait = retryAfter(response.headers.get("retry-after"));
-  throw new DeliveryError(message, {
-    final: !again,
-    ...(wait === undefined ? {} : { retryAfter: wait }),
-  });
-}
-
-/** The beginning of an answer, however long it is, or as much of it as came. */
-async function firstBytes(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  try {
-    while (text.length < maxAnswer) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      text += decoder.decode(value, { stream: true });
-    }
-    await reader.cancel();
-  } catch {
-    // It broke off, or took too long: the status has come, and that is what counts.
-  }
-  return text;
-}
-
-const longestWait = 3_600_000;
-
-/** Milliseconds of a Retry-After: seconds, or an HTTP date; undefined for anything else. */
-export function retryAfter(value: string | null, now: number = Date.now()): number | undefined {
-  const text = value?.trim() ?? "";
-  // Date.parse takes nearly everything for a date: RFC 9110 has only those that end in GMT.
-  const wait = /^\d+$/.test(text)
-    ? Number(text) * 1000
-    : text.endsWith("GMT")
-    ? Date.parse(text) - now
-    : NaN;
-  return Number.isNaN(wait) ? undefined : Math.min(longestWait, Math.max(0, wait));
 }

@@ -1,0 +1,20 @@
+/**
+ * The sinks that come with dropwatch, for a config: each is a function that takes its options.
+ * docs/sinks.md describes them all.
+ *
+ * @example
+ * ```ts
+ * import { defineConfig } from "dropwatch";
+ * import { stdout, webhook } from "dropwatch/sinks";
+ *
+ * export default defineConfig({
+ *   sinks: [stdout({}), webhook({ name: "hook", url: { env: "HOOK_URL" } })],
+ * });
+ * ```
+ *
+ * @module
+ */
+export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export { stdout } from "./plugins/sinks/stdout.ts";
+export { webhook } from "./plugins/sinks/webhook.ts";
+export type { WebhookOptions } from "./plugins/sinks/webhook.ts";
