@@ -12,7 +12,9 @@ import {
   unknownSource,
   unreadableFile,
 } from "../core/error.ts";
-import type { Sink } from "../core/alert/sink.ts";
+import { makeRouting } from "../core/alert/route.ts";
+import type { Routing } from "../core/alert/route.ts";
+import type { Sink, SinkSpec } from "../core/alert/sink.ts";
 import type { Source } from "../core/watch/source.ts";
 import { api } from "../core/rule/api.ts";
 import { apiSymbol } from "../core/rule/rule_api.ts";
@@ -32,7 +34,8 @@ import type { Overrides } from "../core/rule/override.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
-import { makeSink } from "../plugins/sinks/registry.ts";
+import { makeSink, makeSinkOf, sinkMakers } from "../plugins/sinks/registry.ts";
+import type { SinkSetting } from "../plugins/sinks/registry.ts";
 import type { Terminal } from "./command.ts";
 import type { Given } from "./option.ts";
 
@@ -43,6 +46,10 @@ export interface Setting {
   /** The command that runs bpftrace. */
   readonly bpftrace: readonly string[];
   readonly sinks: readonly Sink[];
+  /** Who is told of what. */
+  readonly routing: Routing;
+  /** Where people can look. */
+  readonly externalURL: string | undefined;
   /** Milliseconds. */
   readonly interval: number;
   readonly maxKeys: number;
@@ -54,12 +61,15 @@ export interface Setting {
 
 const defaultConfig = "dropwatch.config.ts";
 const defaultMaxKeys = 4096;
+/** Where a config finds the sinks that come with dropwatch. */
+const sinksSymbol = Symbol.for("dropwatch.sinks");
 
 /** Reads the config and the options of a command. */
 export async function readSetting(
   given: Given,
   terminal: Terminal,
   defaultInterval = 1000,
+  trace?: SinkSetting["trace"],
 ): Promise<Setting> {
   const config = await loadConfig(given.text("config"));
   const interval = given.time("interval") ??
@@ -67,25 +77,58 @@ export async function readSetting(
   if (!isInterval(interval)) throw badOption("interval", given.text("interval"), possibleIntervals);
   const rules = given.list("rules").length > 0 ? given.list("rules") : [config.rules ?? []].flat();
   const sinks = given.list("sink").length > 0 ? given.list("sink") : config.sinks ?? ["stdout"];
-  const context = {
+  const made = makeSinks(sinks, {
     json: given.flag("json"),
     colour: terminal.colour,
     out: terminal.out,
     log: terminal.log,
     env: process.env,
-  };
+    ...(trace === undefined ? {} : { trace }),
+  });
   const bpftrace = bpftraceCommand(given, config);
   return {
     rules,
     source: pickSource(given.text("source") ?? config.source ?? "bpftrace", bpftrace),
     bpftrace,
-    sinks: sinks.map((sink) => typeof sink === "string" ? makeSink(sink, context) : sink),
+    sinks: made,
+    routing: makeRouting(
+      config,
+      made.map(({ name }) => name),
+      given.text("config") ?? defaultConfig,
+    ),
+    externalURL: config.externalURL,
     interval,
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??
       defaultMaxKeys,
     state: given.text("state") ?? config.state,
     overrides: config.overrides,
   };
+}
+
+/** The sinks of a run, each under a name of its own: the second `webhook` is `webhook-2`. */
+function makeSinks(given: readonly (string | Sink | SinkSpec)[], setting: SinkSetting): Sink[] {
+  const sinks: Sink[] = [];
+  for (const each of given) {
+    const sink = typeof each === "string"
+      ? makeSink(each, setting)
+      : "kind" in each
+      ? makeSinkOf(each, setting)
+      : each;
+    const taken = sinks.filter(({ name }) => name.replace(/-\d+$/, "") === sink.name).length;
+    sinks.push(taken === 0 ? sink : renamed(sink, `${sink.name}-${taken + 1}`));
+  }
+  return sinks;
+}
+
+/** The same sink under another name; what it keeps to itself stays its own. */
+function renamed(sink: Sink, name: string): Sink {
+  return new Proxy(sink, {
+    get(target, key) {
+      if (key === "name") return name;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 /**
@@ -132,10 +175,12 @@ async function loadConfig(named: string | undefined): Promise<Config> {
     if (named === undefined) return {};
     throw unreadableFile(named, thrown);
   }
-  const { bundles, errors } = await bundleFiles([file]);
+  const { bundles, errors } = await bundleFiles([file], {
+    "dropwatch/sinks": { symbol: sinksSymbol, names: Object.keys(sinkMakers) },
+  });
   const broken = errors.get(file);
   if (broken !== undefined) throw brokenConfig(broken.place ?? { file }, broken.message);
-  Object.assign(globalThis, { [apiSymbol]: api });
+  Object.assign(globalThis, { [apiSymbol]: api, [sinksSymbol]: sinkMakers });
   const folder = await mkdtemp(join(tmpdir(), "dropwatch-config-"));
   try {
     const path = join(folder, "config.mjs");

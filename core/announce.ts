@@ -1,7 +1,7 @@
-// What was judged becomes messages in the queues of sinks: those of a rule in order, and nobody waits for
-// another's. What is sent is kept first.
+// What was judged becomes messages for whoever is to be told: those of a rule in order, and nobody waits
+// for another's. What is told is kept first.
 import type { AlertMessage } from "./alert/alert.ts";
-import type { Queue } from "./alert/queue.ts";
+import type { Delivery } from "./alert/delivery.ts";
 import { printable, reasonOf } from "./error.ts";
 import type { Keeper } from "./keep.ts";
 import type { Notifier } from "./notify.ts";
@@ -13,10 +13,11 @@ import type { ActiveAlert, Transition, Watch } from "./watch/watch.ts";
 const textsAtOnce = 8;
 
 export interface AnnounceOptions {
-  readonly queues: readonly Queue[];
+  readonly delivery: Pick<Delivery, "receive" | "tell">;
   readonly notifier: Notifier;
-  /** What keeps alerts, where anything does. */
-  readonly keeper: () => Keeper | undefined;
+  readonly keeper: () => Keeper;
+  /** Whether anybody is told, or anything kept: without it no texts are needed. */
+  readonly anybody: boolean;
   readonly log: (message: string) => void;
   /** Every alert that changed its state, those in shadow too. */
   readonly onTransition: (transition: Transition) => void;
@@ -36,7 +37,7 @@ export interface Announcer {
 }
 
 export function makeAnnouncer(options: AnnounceOptions): Announcer {
-  const { queues, notifier, keeper, log } = options;
+  const { delivery, notifier, keeper, log } = options;
   /** By rule, what is still to be done. */
   const orders = new Map<string, Promise<void>>();
   const inOrder = (alert: string, work: () => Promise<void>): void => {
@@ -47,7 +48,6 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
       });
     orders.set(alert, last);
   };
-  const push = (message: AlertMessage): void => queues.forEach((queue) => queue.push(message));
 
   const notify = async (transitions: readonly Transition[], at: number): Promise<void> => {
     const due = transitions.filter(({ change }) => change === "firing" || change === "resolved");
@@ -62,27 +62,33 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
         ),
       );
     }
-    // Kept before they are sent: whoever is killed in between must know that they may have been.
-    keeper()?.keep(at, transitions);
     for (const { message, mode } of messages) {
-      if (mode === "shadow") {
-        const { alert, status, annotations } = message.data;
-        const summary = printable(annotations["summary"] ?? "");
-        log(`${alert} would be ${status}, and is in shadow: ${summary}`);
-      } else push(message);
+      if (mode !== "shadow") continue;
+      const { alert, status, annotations } = message.data;
+      const summary = printable(annotations["summary"] ?? "");
+      log(`${alert} would be ${status}, and is in shadow: ${summary}`);
     }
+    delivery.receive(
+      messages.filter(({ mode }) => mode !== "shadow").map(({ message }) => message),
+    );
+    // Kept together with what is to be told of them, and before it is told: whoever is killed in between
+    // must know both.
+    keeper().keep(at, transitions);
+    delivery.tell();
   };
 
   return {
-    push,
+    push(message) {
+      delivery.receive([message]);
+      delivery.tell();
+    },
     announce(transitions, at) {
       for (const each of transitions) options.onTransition(each);
-      // Where nobody is told, and nothing is kept, no texts are needed.
-      if (queues.length === 0 && keeper() === undefined) return;
+      if (!options.anybody) return;
       for (const [alert, own] of Map.groupBy(transitions, ({ rule }) => rule.alert)) {
         inOrder(alert, () => notify(own, at));
       }
-      keeper()?.keep(at, []);
+      keeper().keep(at, []);
     },
     settleModes(watch, at) {
       const firing = watch.active().filter(({ state }) => state.state === "firing")
@@ -101,11 +107,12 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
           }
           if (untold.length > 0) await notify(untold, at);
           if (ends.length === 0) return;
-          keeper()?.keep(
+          delivery.receive(ends);
+          keeper().keep(
             at,
             own.map(({ labels, state }) => transitionOf(rule, "firing", labels, state, at)),
           );
-          for (const end of ends) push(end);
+          delivery.tell();
         });
       }
     },

@@ -252,6 +252,18 @@ export function unknownSinkOption(
   );
 }
 
+/** A matcher of a route, a silence or an inhibition can't be read, or its pattern is none of RE2's. */
+export function badMatcher(text: string, message: string): DropwatchError {
+  return new DropwatchError("BAD_MATCHER", `Cannot read the matcher ${quote(text)}: ${message}`, {
+    data: { text },
+  });
+}
+
+/** A silence has no matcher, matches everything, or its texts are too long. */
+export function badSilence(message: string): DropwatchError {
+  return new DropwatchError("BAD_SILENCE", `Cannot make the silence: ${message}`);
+}
+
 // --- rules --------------------------------------------------------------------------------------
 
 /**

@@ -1,12 +1,13 @@
-// What a run keeps, so that the next one goes on where it was: alerts at each change of their state,
-// keys that `first` has seen and the states of code at each tick, windows and the numbers of alerts now
-// and then.
+// What a run keeps, so that the next one goes on where it was: alerts at each change of their state, with
+// what is to be told of them; keys that `first` has seen and the states of code at each tick; windows and
+// the numbers of alerts now and then.
 import * as v from "valibot";
 import type { AlertData } from "./alert/alert.ts";
+import type { Delivery } from "./alert/delivery.ts";
 import { reasonOf } from "./error.ts";
 import { separator } from "./plan/key.ts";
 import type { CheckedRule } from "./rule/checked.ts";
-import type { GoneRow, MemoryRow, SavedAlert, StateStore } from "./store.ts";
+import type { Changes, GoneRow, MemoryRow, SavedAlert, StateStore } from "./store.ts";
 import { emptyMemory } from "./watch/watch.ts";
 import type { ActiveAlert, Transition, WatchMemory } from "./watch/watch.ts";
 import { textOf } from "./watch/stream.ts";
@@ -36,6 +37,9 @@ const CodeSchema = v.object({
   active: v.boolean(),
   value: v.number(),
 });
+
+/** The kinds of rows that watches remember. */
+export const memoryKinds = ["window", "last", "seen", "code"] as const;
 
 /** What an earlier run remembered; a row that can't be read is left out and said. */
 export function readMemory(
@@ -98,11 +102,17 @@ export interface Keeping {
   /** What was sent of an alert that fires. */
   sent(rule: CheckedRule, labels: Readonly<Record<string, string>>): AlertData | undefined;
   memories(): readonly WatchMemory[];
+  /** What is to be told of them, and what was. */
+  readonly told: Pick<Delivery, "changes" | "kept">;
 }
 
 export interface Keeper {
   /** After a tick; `at` is its time. */
   keep(at: number, transitions: readonly Transition[]): void;
+  /** Keeps what is to be told, and what was. */
+  keepTold(): void;
+  /** Why the state can't be kept; undefined where it can. */
+  readonly trouble: string | undefined;
   /** Forgets alerts of an earlier run. */
   forget(alerts: readonly Pick<SavedAlert, "alert" | "labels">[]): void;
 }
@@ -115,15 +125,60 @@ export function makeKeeper(
 ): Keeper {
   let saved = -Infinity;
   let gone: Pick<SavedAlert, "alert" | "labels">[] = [];
+  let trouble: string | undefined;
+  /** Nothing is kept, or only part of it: all there is, is kept next. */
+  let anew = false;
   /** Windows that are in the store. */
   let stored = new Set(
-    store.loadMemory().filter(({ kind }) => kind === "window").map((r) => r.owner),
+    store.loadMemory(["window"]).map(({ owner }) => owner),
   );
+  /** False where it isn't kept; it is tried again with the next. */
+  const save = (changes: Changes): boolean => {
+    try {
+      const told = keeping.told.changes(anew);
+      const together: Changes = store.ephemeral ? { events: told.events ?? [] } : {
+        ...changes,
+        ...told,
+        rows: [...changes.rows ?? [], ...told.rows ?? []],
+        goneRows: [...changes.goneRows ?? [], ...told.goneRows ?? []],
+      };
+      if (Object.values(together).some((list) => [...list].length > 0)) store.save(together);
+      keeping.told.kept();
+      anew = false;
+      trouble = undefined;
+      return true;
+    } catch (thrown) {
+      trouble = reasonOf(thrown);
+      saved = -Infinity; // What wasn't kept is kept with all others, at the next tick.
+      say("state", `the state can't be saved, and is tried again: ${trouble}`);
+      if (!renewed(thrown)) return false;
+      anew = true;
+      stored = new Set();
+      keeping.memories().forEach(allUnsaved);
+      return false;
+    }
+  };
+  const renewed = (cause: unknown): boolean => {
+    try {
+      return store.renew(cause);
+    } catch (thrown) {
+      say("renew", `nor can a new state be made: ${reasonOf(thrown)}`);
+      return false;
+    }
+  };
   return {
     forget(alerts) {
       gone.push(...alerts);
     },
+    get trouble() {
+      return trouble;
+    },
+    keepTold: () => void save({}),
     keep(at, transitions) {
+      if (store.ephemeral) {
+        keeping.memories().forEach(forgetUnsaved);
+        return void save({});
+      }
       const ended = transitions.filter(({ change }) =>
         change === "resolved" || change === "inactive"
       );
@@ -141,9 +196,9 @@ export function makeKeeper(
         }
         stored = kept;
       }
-      if (
-        transitions.length + gone.length + rows.length + goneRows.length === 0 && !all
-      ) return;
+      if (transitions.length + gone.length + rows.length + goneRows.length === 0 && !all) {
+        return void save({});
+      }
       const changed = new Set(transitions.map(({ rule, labels }) => keyOf(rule, labels)));
       const alerts = keeping.active()
         .filter(({ rule, labels }) => all || changed.has(keyOf(rule, labels)))
@@ -153,17 +208,18 @@ export function makeKeeper(
           state,
           sent: keeping.sent(rule, labels),
         }));
-      try {
-        store.save({ alerts, goneAlerts: gone, rows, goneRows });
-        gone = [];
-        if (all) saved = at;
-        memories.forEach(forgetUnsaved);
-      } catch (thrown) {
-        saved = -Infinity; // What wasn't kept is kept with all others, at the next tick.
-        say("state", `the state can't be saved, and is tried again: ${reasonOf(thrown)}`);
-      }
+      if (!save({ alerts, goneAlerts: gone, rows, goneRows })) return;
+      gone = [];
+      if (all) saved = at;
+      memories.forEach(forgetUnsaved);
     },
   };
+}
+
+/** All that a watch remembers is to be kept. */
+function allUnsaved({ everSeen, code }: WatchMemory): void {
+  for (const ever of everSeen.values()) ever.unsaved = [...ever.texts];
+  for (const { all, unsaved } of code.values()) for (const text of all.keys()) unsaved.add(text);
 }
 
 /** What changed is kept, or nobody wants it to be. */

@@ -25,7 +25,17 @@ export interface Notifier {
   /** What was sent of an alert that fires; nothing is while its rule is in shadow. */
   sent(rule: CheckedRule, labels: Transition["labels"]): AlertData | undefined;
   /** Takes up what an earlier run has sent. */
-  restore(data: AlertData): void;
+  restore(rule: CheckedRule, labels: Transition["labels"], data: AlertData): void;
+  /** Whether an alert that fires was made, or taken up, here. */
+  isKnown(fingerprint: string): boolean;
+  /** What an alert is at now; `stateOf` looks its state up. */
+  now(
+    fingerprint: string,
+    stateOf: (
+      rule: CheckedRule,
+      labels: Transition["labels"],
+    ) => Pick<AlertData, "value" | "peak" | "total"> | undefined,
+  ): Pick<AlertData, "value" | "peak" | "total"> | undefined;
   /** The end of an alert whose rule is gone, or says no more. */
   orphan(data: AlertData, at: number): AlertMessage;
 }
@@ -37,13 +47,28 @@ export function labelsOf(rule: CheckedRule, labels: Transition["labels"]): Recor
 
 export function makeNotifier(options: NotifyOptions): Notifier {
   /** By fingerprint. */
-  const fired = new Map<string, { readonly data: AlertData; readonly told: boolean }>();
+  const fired = new Map<
+    string,
+    {
+      readonly data: AlertData;
+      readonly told: boolean;
+      readonly rule: CheckedRule;
+      readonly labels: Transition["labels"];
+    }
+  >();
   return {
+    isKnown: (fingerprint) => fired.has(fingerprint),
+    now(fingerprint, stateOf) {
+      const known = fired.get(fingerprint);
+      const state = known && stateOf(known.rule, known.labels);
+      return state && { value: state.value, peak: state.peak, total: state.total };
+    },
     sent(rule, labels) {
       const known = fired.get(fingerprint(labelsOf(rule, labels)));
       return known?.told === true ? known.data : undefined;
     },
-    restore: (data) => void fired.set(data.fingerprint, { data, told: true }),
+    restore: (rule, labels, data) =>
+      void fired.set(data.fingerprint, { data, told: true, rule, labels }),
     orphan(data, at) {
       fired.delete(data.fingerprint);
       const timestamp = new Date(at).toISOString();
@@ -80,8 +105,9 @@ export function makeNotifier(options: NotifyOptions): Notifier {
         lost,
         evidence: before?.evidence ?? options.evidence(transition) ?? {},
       };
-      if (status === "firing") fired.set(print, { data, told: rule.mode === "alert" });
-      else fired.delete(print);
+      if (status === "firing") {
+        fired.set(print, { data, told: rule.mode === "alert", rule, labels: transition.labels });
+      } else fired.delete(print);
       return { type: `alert.${status}`, timestamp: at, data };
     },
   };

@@ -1,15 +1,20 @@
 // The one file that joins the stages: rules → plan → source → watches → texts → sinks.
 import { fingerprint } from "./alert/alert.ts";
-import { makeQueue } from "./alert/queue.ts";
-import type { Queue } from "./alert/queue.ts";
+import { machineClock } from "./alert/clock.ts";
+import { makeDelivery } from "./alert/delivery.ts";
+import type { Delivery } from "./alert/delivery.ts";
+import { makeHistory } from "./alert/history.ts";
+import { makeRouting } from "./alert/route.ts";
+import type { Routing } from "./alert/route.ts";
 import type { Sink } from "./alert/sink.ts";
 import { makeAnnouncer } from "./announce.ts";
 import { reasonOf } from "./error.ts";
 import type { DropwatchError } from "./error.ts";
-import { forgetUnsaved, makeKeeper, readMemory } from "./keep.ts";
+import { makeKeeper, memoryKinds, readMemory } from "./keep.ts";
 import type { Keeper } from "./keep.ts";
 import { onceEach, sayLosses } from "./losses.ts";
 import { labelsOf, makeNotifier } from "./notify.ts";
+import { plural } from "./number.ts";
 import { makePlan } from "./plan/plan.ts";
 import type { Plan, PlanStyle } from "./plan/plan.ts";
 import { isRefused, makeReloader, tooComplex } from "./reload.ts";
@@ -19,6 +24,7 @@ import type { RuleSet } from "./rule/load.ts";
 import { makeOffences } from "./rule/offence.ts";
 import type { Override } from "./rule/override.ts";
 import { ownBundle, ownRules } from "./rule/own_rules.ts";
+import { openMemoryStore } from "./store.ts";
 import type { StateStore } from "./store.ts";
 import { evidenceFor, evidenceLog } from "./watch/evidence.ts";
 import type { Happened } from "./watch/health.ts";
@@ -39,6 +45,10 @@ export interface PipelineOptions {
   readonly source: Source;
   readonly rules: RuleSet;
   readonly sinks: readonly Sink[];
+  /** Who is told of what; every sink of everything without it. */
+  readonly routing?: Routing | undefined;
+  /** Where people can look. */
+  readonly externalURL?: string | undefined;
   /** Milliseconds between ticks. */
   readonly interval: number;
   readonly maxKeys: number;
@@ -77,27 +87,29 @@ export function planRules(
 /** Watches until the source ends or `signal` is aborted; everything is delivered or said. */
 export async function runPipeline(options: PipelineOptions): Promise<RunSummary> {
   const { log } = options;
-  const queues = options.sinks.map((sink) => makeQueue(sink, { log }));
+  const store = options.store ?? openMemoryStore();
   try {
-    return await watchWith("decisions", queues, options);
+    return await watchWith("decisions", store, options);
   } catch (thrown) {
     if (!isRefused(thrown)) throw thrown;
     log(tooComplex);
-    return await watchWith("keys", queues, options);
+    return await watchWith("keys", store, options);
   } finally {
-    const left = await Promise.all(queues.map((queue) => queue.drain(drainPatience)));
-    queues.forEach(({ sink }, i) => {
-      if (left[i]! > 0) log(`${sink.name}: ${left[i]} alerts were not delivered before the end`);
-    });
+    for (const sink of options.sinks) {
+      await sink.close?.().catch((thrown) =>
+        log(`${sink.name}: can't be closed: ${reasonOf(thrown)}`)
+      );
+    }
+    if (options.store === undefined) store.close();
   }
 }
 
 async function watchWith(
   style: PlanStyle,
-  queues: readonly Queue[],
+  store: StateStore,
   options: PipelineOptions,
 ): Promise<RunSummary> {
-  const { log, source, store, interval } = options;
+  const { log, source, interval, sinks } = options;
   const { host } = options.rules;
   const maxSeries = options.maxSeries ?? defaultMaxSeries;
   const facts = await source.facts();
@@ -124,15 +136,29 @@ async function watchWith(
     evidence: ({ rule, labels, at }) =>
       evidence.of(rule, labels, at, (drop) => keeps(current, rule, drop)),
   });
-  let keeper: Keeper | undefined;
+  const history = makeHistory(facts.world);
+  /** Whether drops are counted. */
+  let counting: string | undefined = "drops aren't counted yet";
+  const delivery: Delivery = makeDelivery({
+    sinks,
+    routing: options.routing ?? makeRouting({}, sinks.map(({ name }) => name)),
+    clock: machineClock,
+    store,
+    log,
+    externalURL: options.externalURL ?? "",
+    current: (fingerprint) => notifier.now(fingerprint, (rule, labels) => stateNow(rule, labels)),
+    rates: history.of,
+    save: () => keeper.keepTold(),
+    trouble: () => counting ?? (keeper.trouble && `the state can't be saved: ${keeper.trouble}`),
+  });
   const announcer = makeAnnouncer({
-    queues,
+    delivery,
     notifier,
     keeper: () => keeper,
+    anybody: sinks.length > 0 || !store.ephemeral,
     log,
     onTransition: (transition) => options.onTransition?.(transition),
   });
-
   const watching: WatchedOptions = {
     interval,
     maxSeries,
@@ -146,7 +172,7 @@ async function watchWith(
       ...ownRules(interval, options.overrides).filter(({ alert }) => !names.has(alert)),
     ];
   };
-  const kept = store && readMemory(store.loadMemory(), log);
+  const kept = readMemory(store.loadMemory(memoryKinds), log);
   const planOf = (rules: readonly CheckedRule[], style: PlanStyle): Plan =>
     planRules(rules, facts, style);
   let current = makeWatched(
@@ -157,33 +183,39 @@ async function watchWith(
     kept,
   );
 
-  if (store !== undefined) {
-    keeper = makeKeeper(store, {
-      active: () => watchesOf(current).flatMap((watch) => watch.active()),
-      sent: notifier.sent,
-      memories: () => memoriesOf(current),
-    }, say);
-    const orphans = store.load().filter((saved) => {
-      const { alert, labels, sent } = saved;
-      const rule = current.rules.find((each) => each.alert === alert);
-      // With other labels or another severity it is another alert to those who were told.
-      const isSame = rule !== undefined &&
-        (sent === undefined || fingerprint(labelsOf(rule, labels)) === sent.fingerprint);
-      const known = isSame && watchesOf(current).some((watch) => watch.restore(saved));
-      if (known && saved.sent !== undefined) notifier.restore(saved.sent);
-      return !known;
-    });
-    keeper.forget(orphans);
-    keeper.keep(-Infinity, []);
-    // Whoever was told of an alert is told of its end, also when its rule is gone.
-    for (const { sent } of orphans) {
-      if (sent !== undefined) announcer.push(notifier.orphan(sent, Date.now()));
-    }
-    for (const watch of watchesOf(current)) announcer.settleModes(watch, Date.now());
-  } else if (options.rules.rules.some(({ condition }) => condition.is === "first")) {
+  const stateNow = (
+    rule: CheckedRule,
+    labels: Transition["labels"],
+  ): ActiveAlert["state"] | undefined =>
+    watchesOf(current).map((watch) => watch.stateOf(rule, labels)).find((state) => state);
+  const keeper: Keeper = makeKeeper(store, {
+    active: () => watchesOf(current).flatMap((watch) => watch.active()),
+    sent: notifier.sent,
+    memories: () => memoriesOf(current),
+    told: delivery,
+  }, say);
+  const earlier = store.load();
+  const orphans = earlier.filter((saved) => {
+    const { alert, labels, sent } = saved;
+    const rule = current.rules.find((each) => each.alert === alert);
+    // With other labels or another severity it is another alert to those who were told.
+    const isSame = rule !== undefined &&
+      (sent === undefined || fingerprint(labelsOf(rule, labels)) === sent.fingerprint);
+    const known = isSame && watchesOf(current).some((watch) => watch.restore(saved));
+    if (known && saved.sent !== undefined) notifier.restore(rule, labels, saved.sent);
+    return !known;
+  });
+  delivery.begin(earlier.flatMap(({ sent }) => sent ?? []));
+  keeper.forget(orphans);
+  // Whoever was told of an alert is told of its end, also when its rule is gone.
+  const lost = delivery.firing().filter(({ fingerprint }) => !notifier.isKnown(fingerprint));
+  delivery.receive(lost.map((data) => notifier.orphan(data, Date.now())));
+  keeper.keep(-Infinity, []);
+  delivery.tell();
+  for (const watch of watchesOf(current)) announcer.settleModes(watch, Date.now());
+  if (store.ephemeral && options.rules.rules.some(({ condition }) => condition.is === "first")) {
     log("first() remembers only as long as dropwatch runs: --state DIR keeps what it has seen");
   }
-
   const reloader = makeReloader({
     source,
     rules: options.rules,
@@ -216,7 +248,16 @@ async function watchWith(
     reloader.onTick(tick);
     addTick(sums, tick);
     evidence.add(tick);
-    const happened: Happened[] = [...offences.take(), ...reloader.failed()];
+    history.add(tick);
+    counting = tick.gap === undefined || tick.gap.over
+      ? undefined
+      : `drops aren't counted: ${tick.gap.why}`;
+    const happened: Happened[] = [
+      ...offences.take(),
+      ...reloader.failed(),
+      ...delivery.take(),
+      ...keeper.trouble === undefined ? [] : [{ event: "stateFailed" as const, n: 1 }],
+    ];
     const refused = watchesOf(current).reduce((all, watch) => all + newlyRefused(watch), 0);
     if (refused > 0) {
       happened.push({ event: "refused", n: refused });
@@ -228,7 +269,6 @@ async function watchWith(
     }
     for (const lane of current.lanes.values()) lane.push(tick, happened);
     announcer.announce(current.watch.tick(tick, happened), tick.at);
-    if (keeper === undefined) memoriesOf(current).forEach(forgetUnsaved);
     sayLosses(tick, current.plan, options.maxKeys, say);
     options.onTick?.(tick, current.watch);
     const busy = [...current.lanes.values()].filter(({ busy }) => busy);
@@ -249,6 +289,9 @@ async function watchWith(
       },
       log,
     });
+  } catch (thrown) {
+    await delivery.close(isRefused(thrown) ? 0 : drainPatience);
+    throw thrown;
   } finally {
     reloaded = reloader.end();
   }
@@ -256,7 +299,12 @@ async function watchWith(
   await lanesIdle(current);
   options.onEnd?.(watchesOf(current).flatMap((watch) => watch.active()));
   await announcer.settled();
-  keeper?.keep(Infinity, []);
+  keeper.keep(Infinity, []);
+  for (const [sink, left] of await delivery.close(drainPatience)) {
+    if (left === 0) continue;
+    const then = store.ephemeral ? "" : "; they stay in the outbox for the next run";
+    log(`${sink}: ${plural(left, "message")} not delivered before the end${then}`);
+  }
   const totals = new Map(
     watchesOf(current).flatMap((watch) =>
       watch.rules.map(({ alert }, i) => [alert, watch.totals()[i]!])

@@ -1,5 +1,5 @@
 // The alerts that survive a restart: kept at once, read back as they were, for one process alone.
-import { stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { alertOf } from "../test/alert.ts";
@@ -59,12 +59,42 @@ describe("the store", () => {
     openStore(folder.path, silent).close();
   });
 
-  test("says what to do where its file is no database, or a later version's", async () => {
-    const file = folder.file("dropwatch.sqlite");
+  test("moves a file that is no database away, says so, and begins anew", async () => {
     await folder.write("dropwatch.sqlite", "nonsense ".repeat(1000));
-    expect(() => openStore(folder.path, silent)).toThrow("move it away");
-    await folder.write("dropwatch.sqlite", "");
-    const later = new DatabaseSync(file);
+    const said: string[] = [];
+    const store = openStore(folder.path, (message) => void said.push(message));
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(/dropwatch\.sqlite: the state is damaged .* it is now .*damaged-/);
+    store.save({ alerts: [pending] });
+    expect(store.load().map(({ alert }) => alert)).toEqual(["B"]);
+    store.close();
+    const [damaged] = (await readdir(folder.path)).filter((name) => name.includes(".damaged-"));
+    expect(await readFile(folder.file(damaged!), "utf8")).toContain("nonsense");
+  });
+
+  test("that is damaged while it is used is moved away, and all can be saved again", () => {
+    const said: string[] = [];
+    const store = openStore(folder.path, (message) => void said.push(message));
+    const other = new DatabaseSync(folder.file("dropwatch.sqlite"));
+    other.exec("DROP TABLE alert");
+    other.close();
+    let thrown: unknown;
+    try {
+      store.save({ alerts: [pending] });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(String(thrown)).toContain("no such table");
+    expect(store.renew(new Error("disk I/O error"))).toBe(false);
+    expect(store.renew(thrown)).toBe(true);
+    expect(said).toHaveLength(1);
+    store.save({ alerts: [pending] });
+    expect(store.load().map(({ alert }) => alert)).toEqual(["B"]);
+    store.close();
+  });
+
+  test("says what to do where its file is a later version's", () => {
+    const later = new DatabaseSync(folder.file("dropwatch.sqlite"));
     later.exec("PRAGMA user_version = 99");
     later.close();
     expect(() => openStore(folder.path, silent)).toThrow("later dropwatch (version 99)");

@@ -56,6 +56,8 @@ export const watchCommand: Command = {
         source: setting.source,
         rules,
         sinks: setting.sinks,
+        routing: setting.routing,
+        externalURL: setting.externalURL,
         interval: setting.interval,
         maxKeys: setting.maxKeys,
         store,

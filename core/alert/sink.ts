@@ -72,6 +72,12 @@ export interface HeartbeatSink extends AnySink {
   readonly every: number;
 }
 
+/** A sink as a config has it: what there is of it is made when the config is used. */
+export interface SinkSpec {
+  readonly kind: string;
+  readonly options: object;
+}
+
 /** A place that alerts are sent to. */
 export type Sink = AlertSink | GroupSink | MirrorSink | HeartbeatSink;
 

@@ -22,9 +22,8 @@ export const api = {
   tally: tally as typeof tally,
 };
 
-/** A module that re-exports the process's api, as JavaScript. */
-export function apiModule(): string {
-  const names = Object.keys(api);
-  return `const api = globalThis[Symbol.for("dropwatch.api")];\n` +
+/** A module that re-exports what its process put under a global symbol, as JavaScript. */
+export function apiModule(symbol: symbol, names: readonly string[]): string {
+  return `const api = globalThis[Symbol.for(${JSON.stringify(symbol.description)})];\n` +
     names.map((name) => `export const ${name} = api.${name};\n`).join("");
 }

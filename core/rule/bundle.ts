@@ -8,7 +8,8 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ruleSyntax } from "../error.ts";
 import type { DropwatchError, Place } from "../error.ts";
-import { apiModule } from "./api.ts";
+import { api, apiModule } from "./api.ts";
+import { apiSymbol } from "./rule_api.ts";
 
 /** A bundle: JavaScript, and the way back from its lines to the source's. */
 export interface Bundle {
@@ -27,24 +28,40 @@ export interface Bundled {
   readonly errors: ReadonlyMap<string, DropwatchError>;
 }
 
-const api: Plugin = {
-  name: "dropwatch",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^dropwatch$/ }, () => ({ path: "dropwatch", namespace: "dropwatch" }));
-    onLoad({ filter: /.*/, namespace: "dropwatch" }, () => ({
-      contents: apiModule(),
-      loader: "js",
-    }));
-  },
-};
+/** What files can import beside their own: the names of a module, which are found under a symbol. */
+export interface GlobalModule {
+  readonly symbol: symbol;
+  readonly names: readonly string[];
+}
 
-/** Bundles each file by itself. */
-export async function bundleFiles(files: readonly string[]): Promise<Bundled> {
+const dropwatch: GlobalModule = { symbol: apiSymbol, names: Object.keys(api) };
+
+function globals(modules: Readonly<Record<string, GlobalModule>>): Plugin {
+  return {
+    name: "dropwatch",
+    setup({ onResolve, onLoad }) {
+      onResolve(
+        { filter: /^dropwatch(\/|$)/ },
+        ({ path }) => Object.hasOwn(modules, path) ? { path, namespace: "dropwatch" } : undefined,
+      );
+      onLoad({ filter: /.*/, namespace: "dropwatch" }, ({ path }) => ({
+        contents: apiModule(modules[path]!.symbol, modules[path]!.names),
+        loader: "js",
+      }));
+    },
+  };
+}
+
+/** Bundles each file by itself; `modules` are what they may import beside "dropwatch". */
+export async function bundleFiles(
+  files: readonly string[],
+  modules: Readonly<Record<string, GlobalModule>> = {},
+): Promise<Bundled> {
   const bundles = new Map<string, Bundle>();
   const errors = new Map<string, DropwatchError>();
   let rest = files;
   while (rest.length > 0) {
-    const failed = await bundleAll(rest, bundles);
+    const failed = await bundleAll(rest, bundles, globals({ dropwatch, ...modules }));
     if (failed === undefined) break;
     // One file's mistake fails the whole build: the others are built again without it.
     const broken = new Map<string, DropwatchError>();
@@ -57,7 +74,7 @@ export async function bundleFiles(files: readonly string[]): Promise<Bundled> {
       // It is in a file that some of them import: which, only building them one by one tells.
       if (rest.length < 2) throw failed;
       for (const file of rest) {
-        const alone = await bundleFiles([file]);
+        const alone = await bundleFiles([file], modules);
         alone.bundles.forEach((bundle, key) => bundles.set(key, bundle));
         alone.errors.forEach((error, key) => errors.set(key, error));
       }
@@ -85,6 +102,7 @@ function syntaxError(message: Message, entry: string): DropwatchError {
 async function bundleAll(
   files: readonly string[],
   bundles: Map<string, Bundle>,
+  plugin: Plugin,
   again = true,
 ): Promise<BuildFailure | undefined> {
   try {
@@ -101,7 +119,7 @@ async function bundleAll(
       sourcesContent: false,
       metafile: true,
       logLevel: "silent",
-      plugins: [api],
+      plugins: [plugin],
     });
     const outputs = new Map(result.outputFiles.map((output) => [output.path, output.text]));
     files.forEach((file, i) => {
@@ -123,7 +141,7 @@ async function bundleAll(
     // esbuild is a process, which somebody may have ended: another one is started.
     if (!again || !/service/.test(String(thrown))) throw thrown;
     await stop();
-    return await bundleAll(files, bundles, false);
+    return await bundleAll(files, bundles, plugin, false);
   }
 }
 
@@ -185,6 +203,7 @@ const testing: Plugin = {
   setup({ onResolve }) {
     onResolve({ filter: /^dropwatch$/ }, () => ({ path: projectFile("mod.ts") }));
     onResolve({ filter: /^dropwatch\/test$/ }, () => ({ path: projectFile("testing.ts") }));
+    onResolve({ filter: /^dropwatch\/sinks$/ }, () => ({ path: projectFile("sinks.ts") }));
     onResolve(
       { filter: /^bun:test$/ },
       ({ path }) =>

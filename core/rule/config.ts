@@ -2,22 +2,26 @@
 import * as v from "valibot";
 import { badConfig, unknownConfigKey } from "../error.ts";
 import { nearest } from "../nearest.ts";
-import type { Sink } from "../alert/sink.ts";
+import { routingEntries } from "../alert/route.ts";
+import type { RoutingConfig } from "../alert/route.ts";
+import type { Sink, SinkSpec } from "../alert/sink.ts";
 import type { Source } from "../watch/source.ts";
 import { milliseconds } from "./duration.ts";
 import { overrideKeys, OverridesSchema } from "./override.ts";
 import type { Overrides } from "./override.ts";
 
 /** What a config may hold; an option of the command line wins over it. */
-export interface Config {
+export interface Config extends RoutingConfig {
   /** Folders or files with rules. */
   readonly rules?: string | readonly string[];
   /** Time between two ticks: "1s". */
   readonly interval?: string;
   /** The folder that state is kept in. */
   readonly state?: string;
-  /** Sinks, made by `defineSink` or written as on the command line: "stdout", "webhook=URL". */
-  readonly sinks?: readonly (string | Sink)[];
+  /** Sinks: those of "dropwatch/sinks", made by `defineSink`, or written as on the command line. */
+  readonly sinks?: readonly (string | Sink | SinkSpec)[];
+  /** Where people can look when they are told of an alert: the URL of a dashboard. */
+  readonly externalURL?: string;
   /** A source made by `defineSource`, or written as on the command line: "replay:FILE". */
   readonly source?: string | Source;
   /** The command that runs bpftrace: "sudo -n bpftrace". */
@@ -42,9 +46,13 @@ export function defineConfig(config: Config): Config {
   return config;
 }
 
-const isSink = (value: unknown): value is Sink =>
-  typeof value === "object" && value !== null && "name" in value && "send" in value &&
-  typeof value.send === "function";
+const isSink = (value: unknown): value is Sink | SinkSpec => {
+  if (typeof value !== "object" || value === null) return false;
+  if ("kind" in value) return typeof value.kind === "string" && "options" in value;
+  const methods = value as Record<string, unknown>;
+  return typeof methods["name"] === "string" &&
+    ["send", "notify", "mirror", "beat"].some((name) => typeof methods[name] === "function");
+};
 
 const isSource = (value: unknown): value is Source =>
   typeof value === "object" && value !== null && "name" in value && "run" in value &&
@@ -77,7 +85,10 @@ const entries = {
   state: v.optional(v.string("a folder")),
   sinks: v.optional(
     v.array(
-      v.union([v.string(), v.custom<Sink>(isSink)], "a sink: a string, or what defineSink returns"),
+      v.union(
+        [v.string(), v.custom<Sink | SinkSpec>(isSink)],
+        'a sink: a string, one of "dropwatch/sinks", or what defineSink returns',
+      ),
       "a list of sinks",
     ),
   ),
@@ -89,6 +100,13 @@ const entries = {
   ),
   bpftrace: v.optional(v.string("a command")),
   overrides: v.optional(OverridesSchema),
+  externalURL: v.optional(
+    v.pipe(
+      v.string("a URL"),
+      v.check((url) => /^https?:\/\//.test(url) && URL.canParse(url), "a URL of http or https"),
+    ),
+  ),
+  ...routingEntries,
   maxKeys: v.optional(
     v.pipe(
       v.number("a whole number"),

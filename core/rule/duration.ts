@@ -36,6 +36,15 @@ export function milliseconds(text: string): number {
   return total;
 }
 
+/** Whether a text is a duration. */
+export function isDuration(text: string): boolean {
+  try {
+    return milliseconds(text) > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** A duration for people: `1h30m`, `2m5s`, `350ms`. */
 export function showDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)}ms`;

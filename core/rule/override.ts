@@ -1,7 +1,7 @@
 // What the config says of a rule without touching its file: how bad it is, from what value on, and
 // whether anybody is told.
 import * as v from "valibot";
-import { milliseconds } from "./duration.ts";
+import { isDuration } from "./duration.ts";
 import type { UncheckedRule } from "./host_message.ts";
 import type { Mode, Severity } from "./rule.ts";
 
@@ -20,14 +20,6 @@ export interface Override {
 
 /** By the name of the alert. */
 export type Overrides = Readonly<Record<string, Override>>;
-
-const isDuration = (text: string): boolean => {
-  try {
-    return milliseconds(text) > 0;
-  } catch {
-    return false;
-  }
-};
 
 const duration = `a duration like "30s"`;
 const optionalText = v.optional(v.pipe(v.string(duration), v.check(isDuration, duration)));

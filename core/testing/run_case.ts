@@ -2,7 +2,7 @@
 // rule does something else than the case says.
 import type { Drop } from "../drop/field.ts";
 import { quote, reasonOf } from "../error.ts";
-import { makeKeeper, readMemory } from "../keep.ts";
+import { makeKeeper, memoryKinds, readMemory } from "../keep.ts";
 import { makeLane } from "../lane.ts";
 import { planInterpreter } from "../plan/interpret.ts";
 import { dropCounter } from "../plan/label.ts";
@@ -117,6 +117,7 @@ class CaseRun {
       active: () => this.#watch.active(),
       sent: () => undefined,
       memories: () => [this.#watch.memory],
+      told: { changes: () => ({}), kept: () => {} },
     }, (_, message) => this.failures.push(message));
   }
 
@@ -207,7 +208,10 @@ class CaseRun {
   };
 
   #restart(): void {
-    const kept = readMemory(this.#store.loadMemory(), (message) => this.failures.push(message));
+    const kept = readMemory(
+      this.#store.loadMemory(memoryKinds),
+      (message) => this.failures.push(message),
+    );
     this.#start([kept]);
     for (const saved of this.#store.load()) this.#watch.restore(saved);
   }

@@ -8,6 +8,10 @@ import type { Tick } from "./tick.ts";
  * - `unreadable`: lines of the source that couldn't be read
  * - `ruleError`: code of a rule failed; `ruleDisabled`: it isn't run any more, at each tick
  * - `reloadFailed`: at each tick, a rule file that couldn't be loaded as it is now
+ * - `sinkFailing`: at each tick, a sink that has failed several times in a row; `sinkDisabled`: one that is
+ *   gone for good; `throttled`: one that takes less than there is to tell
+ * - `undelivered`: a message was given up
+ * - `stateFailed`: at each tick, the state can't be saved
  */
 export const healthEvents = [
   "lost",
@@ -18,11 +22,16 @@ export const healthEvents = [
   "ruleError",
   "ruleDisabled",
   "reloadFailed",
+  "sinkFailing",
+  "sinkDisabled",
+  "throttled",
+  "undelivered",
+  "stateFailed",
 ] as const;
 export type HealthEvent = (typeof healthEvents)[number];
 
-/** What is known of such an event: the rule and the file it is about, and why. */
-export const healthFields = ["event", "rule", "file", "why"] as const;
+/** What is known of such an event: the rule, the file or the sink it is about, and why. */
+export const healthFields = ["event", "rule", "file", "sink", "why"] as const;
 export type HealthField = (typeof healthFields)[number];
 
 /** Something that happened, `n` times. */
@@ -30,6 +39,7 @@ export interface Happened {
   readonly event: HealthEvent;
   readonly rule?: string;
   readonly file?: string;
+  readonly sink?: string;
   readonly why?: string;
   readonly n: number;
 }

@@ -96,6 +96,8 @@ export interface Watch {
   /** Both at once, for rules without code. */
   tick(tick: Tick, happened?: readonly Happened[]): Transition[];
   active(): ActiveAlert[];
+  /** What an alert is at now; undefined where it is neither pending nor firing. */
+  stateOf(rule: CheckedRule, labels: ActiveAlert["labels"]): Readonly<AlertState> | undefined;
   /** Takes up an alert of an earlier run; false where no rule makes such alerts any more. */
   restore(earlier: EarlierAlert): boolean;
   /** Whether the filters of a rule keep a drop. */
@@ -424,6 +426,10 @@ export function makeWatch(options: WatchOptions): Watch {
           state,
         }))
       ),
+    stateOf({ alert }, labels) {
+      const each = watched.find(({ rule }) => rule.alert === alert);
+      return each?.alerts.get(textOf(each.order.map((name) => labels[name] ?? "")));
+    },
     restore({ alert, labels, state }) {
       const each = watched.find(({ rule }) => rule.alert === alert);
       const names = Object.keys(labels);

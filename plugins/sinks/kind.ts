@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import type { Notification } from "../../core/alert/notification.ts";
-import type { Rate, Sink } from "../../core/alert/sink.ts";
+import type { Rate, Sink, SinkSpec } from "../../core/alert/sink.ts";
+export type { SinkSpec };
 import type { NotificationText, OwnText } from "../../core/alert/text.ts";
 import { badSinkOption, quote, reasonOf, unknownSinkOption } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
@@ -69,12 +70,6 @@ export interface SinkKind<Options extends object> {
   /** The options that `--sink name=VALUE` stands for; undefined where it can't be written so. */
   fromWord?(value: string, env: SinkContext["env"]): Options;
   make(options: Options, context: SinkContext): Sink;
-}
-
-/** A sink as a config has it: made when the config is used. */
-export interface SinkSpec {
-  readonly kind: string;
-  readonly options: object;
 }
 
 /** Makes sinks of a kind in a config: `slack({ url: { env: "SLACK_URL" } })`. */

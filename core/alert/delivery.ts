@@ -1,0 +1,189 @@
+// From alerts to what has arrived: it groups them, keeps some quiet, delivers the rest, and says what went
+// wrong. What must survive is handed out as changes, and kept before it is sent.
+import type { AlertData, AlertMessage } from "./alert.ts";
+import type { Changes, StateStore } from "../store.ts";
+import { reasonOf } from "../error.ts";
+import type { Happened } from "../watch/health.ts";
+import type { Clock } from "./clock.ts";
+import { makeDispatcher } from "./dispatch.ts";
+import type { DispatchOptions } from "./dispatch.ts";
+import { makeHeartbeats } from "./heartbeat.ts";
+import { makeJournal } from "./journal.ts";
+import { makeOutbox } from "./outbox.ts";
+import type { OutboxOptions, Receiver } from "./outbox.ts";
+import { makeSilencer, silenceRetention } from "./silence.ts";
+import type { HeartbeatSink, Sink } from "./sink.ts";
+
+export interface DeliveryOptions
+  extends
+    Pick<DispatchOptions, "routing" | "log" | "externalURL" | "current" | "rates">,
+    Pick<OutboxOptions, "random" | "makeId" | "limit"> {
+  readonly sinks: readonly Sink[];
+  readonly clock: Clock;
+  readonly store: StateStore;
+  /** Keeps what has changed. */
+  readonly save: () => void;
+  /** Why dropwatch doesn't do its work, beside what goes wrong here; undefined where it does. */
+  readonly trouble: () => string | undefined;
+}
+
+export interface Delivery {
+  /** Goes on where the run before was: it reads what is kept; `told` are alerts that somebody was told of. */
+  begin(told: readonly AlertData[]): void;
+  /** Alerts fire, or are over. They aren't told before `tell`. */
+  receive(messages: readonly AlertMessage[]): void;
+  /** Tells what is due, after it was kept. */
+  tell(): void;
+  /** What is to be kept, all of it or what has changed; `kept` says that it is. */
+  changes(all?: boolean): Changes;
+  kept(): void;
+  /** What happened since the last call, and what still is so. */
+  take(): Happened[];
+  /** The alerts that fire, as they were received. */
+  firing(): AlertData[];
+  /**
+   * Ends, after it has told what there is to tell, for at most so many milliseconds; at once without any.
+   * Returns how many messages remain, by sink. Sinks are left open.
+   */
+  close(patience?: number): Promise<ReadonlyMap<string, number>>;
+}
+
+/** Milliseconds between two looks at what is due. */
+const interval = 1000;
+/** Milliseconds in which what was delivered is kept together. */
+const receiptsWithin = 10;
+
+export function makeDelivery(options: DeliveryOptions): Delivery {
+  const { clock, store, log, save } = options;
+  const journal = makeJournal();
+  const silencer = makeSilencer();
+  let receipts: (() => void) | undefined;
+  const outbox = makeOutbox({
+    ...options,
+    sinks: options.sinks.filter((sink): sink is Receiver => !("beat" in sink)),
+    journal,
+    mirrored: (sink) => dispatcher.mirrored(sink, clock.now()),
+    onChange() {
+      receipts ??= clock.after(receiptsWithin, () => {
+        receipts = undefined;
+        save();
+      });
+    },
+  });
+  const dispatcher = makeDispatcher({ ...options, silencer, outbox, journal });
+  let troubles: Happened[] = [];
+  const heartbeats = makeHeartbeats({
+    sinks: options.sinks.filter((sink): sink is HeartbeatSink => "beat" in sink),
+    clock,
+    log,
+    trouble() {
+      const sink = troubles.find(({ event }) =>
+        event === "sinkFailing" || event === "sinkDisabled"
+      );
+      return options.trouble() ?? (sink === undefined ? undefined : `${sink.sink}: ${sink.why}`);
+    },
+  });
+  let timer: (() => void) | undefined;
+  let waiting = 0;
+
+  const readSilences = (): void => {
+    silencer.set(
+      store.loadSilences().filter(({ endsAt }) => endsAt > clock.now() - silenceRetention),
+    );
+  };
+  /** What people did with `dropwatch silence` and `dropwatch outbox` takes effect. */
+  const lookElsewhere = (): void => {
+    try {
+      if (!store.changedElsewhere()) return;
+      readSilences();
+      const kept = new Map(store.loadOutbox().map((row) => [row.id, row.state]));
+      const unsaved = new Set([...outbox.changes().rows].map(({ id }) => id));
+      for (const { id, state } of outbox.rows()) {
+        const there = kept.get(id);
+        if (there === undefined && !unsaved.has(id)) outbox.drop(id);
+        else if (there === "pending" && state === "dead") outbox.retry(id);
+      }
+    } catch (thrown) {
+      log(`what others did with the state can't be read: ${reasonOf(thrown)}`);
+    }
+  };
+  const tell = (): void => {
+    dispatcher.step(clock.now());
+    save();
+    outbox.send();
+  };
+  const again = (): void => {
+    timer = clock.after(interval, () => {
+      again();
+      lookElsewhere();
+      tell();
+    });
+  };
+
+  return {
+    begin(told) {
+      const rows = store.loadMemory(["notice", "group", "memo"]);
+      const of = (kind: string): typeof rows => rows.filter((row) => row.kind === kind);
+      readSilences();
+      outbox.restore(
+        store.loadOutbox(),
+        of("memo").map(({ owner, key, data }) => ({ sink: owner, group: key, memo: data })),
+      );
+      dispatcher.restore(of("notice"), of("group"), clock.now());
+      for (const data of told) dispatcher.adopt(data, clock.now());
+      store.changedElsewhere();
+      heartbeats.begin();
+      again();
+    },
+    receive(messages) {
+      for (const message of messages) dispatcher.receive(message, clock.now());
+    },
+    tell,
+    changes(all = false) {
+      const { notices, goneNotices, groups, goneGroups } = dispatcher.changes(all);
+      const { rows, gone, memos } = outbox.changes(all);
+      waiting = journal.waiting.length;
+      return {
+        rows: [
+          ...notices.map((row) => ({ kind: "notice", owner: "", ...row })),
+          ...groups.map((row) => ({ kind: "group", ...row })),
+          ...memos.filter(({ memo }) => memo !== "").map(({ sink, group, memo }) => ({
+            kind: "memo",
+            owner: sink,
+            key: group,
+            data: memo,
+          })),
+        ],
+        goneRows: [
+          ...goneNotices.map((key) => ({ kind: "notice", owner: "", key })),
+          ...goneGroups.map((row) => ({ kind: "group", ...row })),
+          ...memos.filter(({ memo }) => memo === "")
+            .map(({ sink, group }) => ({ kind: "memo", owner: sink, key: group })),
+        ],
+        outbox: rows,
+        goneOutbox: gone,
+        events: journal.waiting,
+      };
+    },
+    kept() {
+      dispatcher.kept();
+      outbox.kept();
+      journal.kept(waiting);
+      waiting = 0;
+    },
+    take: () => troubles = outbox.take(),
+    firing: () => dispatcher.firing(),
+    async close(patience = 0) {
+      timer?.();
+      if (patience > 0) {
+        dispatcher.flush(clock.now());
+        save();
+      }
+      const left = await outbox.close(patience);
+      receipts?.();
+      await heartbeats.end();
+      save();
+      return left;
+    },
+  };
+}

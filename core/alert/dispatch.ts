@@ -1,0 +1,610 @@
+// From alerts to what is told: groups, what keeps them quiet, and whether there is something new to say,
+// as Alertmanager decides it. Nothing is sent here: what is to be told goes to the outbox.
+import { printable } from "../error.ts";
+import type { AlertData, AlertMessage } from "./alert.ts";
+import { becomesSteady, noFlap, noteChange } from "./flap.ts";
+import type { Flap } from "./flap.ts";
+import { makeInhibitor } from "./inhibit.ts";
+import type { Journal } from "./journal.ts";
+import { makeNotification } from "./notification.ts";
+import type { Labels, NotificationReason, Rates } from "./notification.ts";
+import type { Outbox } from "./outbox.ts";
+import { groupKeyOf, groupLabelsOf, routesFor } from "./route.ts";
+import type { Route, Routing } from "./route.ts";
+import type { Silencer } from "./silence.ts";
+import type { AlertSink, GroupSink, MirrorSink, Sink } from "./sink.ts";
+import { isWithin } from "./time_interval.ts";
+
+export interface DispatchOptions {
+  readonly routing: Routing;
+  readonly sinks: readonly Sink[];
+  readonly silencer: Silencer;
+  readonly outbox: Pick<Outbox, "put">;
+  readonly journal: Journal;
+  readonly log: (message: string) => void;
+  /** Where people can look. */
+  readonly externalURL?: string;
+  /** What an alert that fires is at now. */
+  readonly current?: (
+    fingerprint: string,
+  ) => Pick<AlertData, "value" | "peak" | "total"> | undefined;
+  /** The rate around an alert, for a picture. */
+  readonly rates?: (alert: AlertData, now: number) => Rates | undefined;
+  /** How many alerts there may be. */
+  readonly limit?: number;
+}
+
+/** What is to be kept of it since the last time: rows by their keys, and keys that are gone. */
+export interface DispatchChanges {
+  readonly notices: readonly { readonly key: string; readonly data: string }[];
+  readonly goneNotices: readonly string[];
+  readonly groups: readonly {
+    readonly owner: string;
+    readonly key: string;
+    readonly data: string;
+  }[];
+  readonly goneGroups: readonly { readonly owner: string; readonly key: string }[];
+}
+
+export interface Dispatcher {
+  /** An alert fires, or is over; `now` in milliseconds since 1970. */
+  receive(message: AlertMessage, now: number): void;
+  /** Tells what is due. */
+  step(now: number): void;
+  /** Tells what waits for others, or for its next look: the program ends. */
+  flush(now: number): void;
+  /** What a mirror is to show. */
+  mirrored(sink: string, now: number): readonly AlertMessage[];
+  /** Takes up what an earlier run has kept; a text that can't be read is left out. */
+  restore(
+    notices: readonly { readonly key: string; readonly data: string }[],
+    groups: readonly { readonly owner: string; readonly key: string; readonly data: string }[],
+    now: number,
+  ): void;
+  /** Takes up an alert that fires, and that all were told of, where it isn't known what was told to whom. */
+  adopt(data: AlertData, now: number): void;
+  /** The alerts that fire. */
+  firing(): AlertData[];
+  /** `all`: not only what has changed. */
+  changes(all?: boolean): DispatchChanges;
+  kept(): void;
+  /** Alerts that there was no room for. */
+  readonly refused: number;
+}
+
+/** An alert, and what is known of it here. */
+interface Entry {
+  message: AlertMessage;
+  readonly routes: readonly Route[];
+  readonly groups: Set<Group>;
+  readonly flap: Flap;
+  /** What keeps it quiet, as it was told last. */
+  quiet: string;
+}
+
+/** Alerts that a sink is told of together. */
+interface Group {
+  /** Of its sink and its key. */
+  readonly id: string;
+  readonly sink: AlertSink | GroupSink | MirrorSink;
+  readonly route: Route;
+  /** Alertmanager's groupKey; for what writes down what happens the fingerprint of its one alert. */
+  readonly key: string;
+  readonly labels: Labels;
+  readonly alerts: Set<string>;
+  /** When it is looked at next. */
+  nextAt: number;
+  /** When it was told last; undefined where it never was. */
+  toldAt: number | undefined;
+  /** The alerts that were told as firing. */
+  told: Set<string>;
+  /** Those that were told as flapping. */
+  flapping: Set<string>;
+  /** The time that keeps it quiet, as it was noted last. */
+  muted: string;
+}
+
+const defaultLimit = 20_000;
+/** Evidence is by far the largest part of an alert. */
+const mostWithEvidence = 1000;
+
+export function makeDispatcher(options: DispatchOptions): Dispatcher {
+  const { routing, silencer, outbox, journal, log, limit = defaultLimit } = options;
+  const sinks = new Map(options.sinks.map((sink) => [sink.name, sink]));
+  const entries = new Map<string, Entry>();
+  const groups = new Map<string, Group>();
+  const inhibitor = makeInhibitor(routing.inhibitions);
+  /** Alerts that flap, and those that a sink for every change hasn't been told of yet. */
+  const flapping = new Set<string>();
+  const withheld = new Set<string>();
+  const changedEntries = new Set<string>();
+  const changedGroups = new Set<string>();
+  let refused = 0;
+
+  const firesNow = ({ message }: Entry): boolean => message.data.status === "firing";
+  /** What people are told: an alert that flaps is held as firing. */
+  const firesForPeople = (entry: Entry): boolean =>
+    firesNow(entry) || entry.flap.until !== undefined;
+
+  /** What keeps an alert quiet, whoever is to be told. */
+  const quietOf = (fingerprint: string, entry: Entry, now: number): boolean => {
+    const { labels } = entry.message.data;
+    const by = inhibitor.by(fingerprint, labels);
+    const silences = by === undefined ? silencer.of(labels, now) : [];
+    const quiet = by !== undefined
+      ? `inhibited by ${by}`
+      : silences.length > 0
+      ? `silenced by ${silences.map(({ id }) => id).join(", ")}`
+      : "";
+    if (quiet !== entry.quiet) {
+      const kind = by !== undefined
+        ? "inhibited"
+        : silences.length > 0
+        ? "silenced"
+        : "told again" as const;
+      const [first] = silences;
+      const other = by === undefined ? undefined : entries.get(by)?.message.data.alert;
+      const why = first === undefined
+        ? other === undefined ? "" : ` (${other} fires)`
+        : ` (${printable(first.createdBy)}: ${printable(first.comment)})`;
+      const text = quiet === "" ? `no longer ${entry.quiet}` : `${quiet}${why}`;
+      journal.note({ at: now, kind, fingerprint, text });
+      entry.quiet = quiet;
+      changedEntries.add(fingerprint);
+    }
+    return quiet !== "";
+  };
+
+  /** The name of the time at which a route doesn't tell, or of the one at which it would. */
+  const mutedBy = (route: Route, now: number): string => {
+    const holds = (name: string): boolean =>
+      routing.intervals.get(name)!.some((interval) => isWithin(interval, now));
+    const mute = route.mute.find(holds);
+    if (mute !== undefined) return mute;
+    return route.active.length === 0 || route.active.some(holds)
+      ? ""
+      : `not ${route.active.join(", ")}`;
+  };
+
+  const noteMuted = (group: Group, muted: string, now: number): void => {
+    if (muted === group.muted) return;
+    group.muted = muted;
+    for (const fingerprint of group.alerts) {
+      journal.note({
+        at: now,
+        kind: muted === "" ? "told again" : "muted",
+        fingerprint,
+        sink: group.sink.name,
+        text: muted === "" ? "the time has come" : `at this time: ${muted}`,
+      });
+    }
+  };
+
+  const dataOf = (fingerprint: string, entry: Entry, forPeople: boolean): AlertData => {
+    const { data } = entry.message;
+    if (data.status === "firing") {
+      const now = options.current?.(fingerprint);
+      const fresh = now === undefined ? data : { ...data, ...now };
+      return forPeople ? withFlapping(fresh, entry.flap) : fresh;
+    }
+    if (!forPeople || entry.flap.until === undefined) return data;
+    return withFlapping({ ...data, status: "firing", endsAt: null }, entry.flap);
+  };
+
+  const put = (
+    group: Group,
+    reason: string,
+    fingerprints: readonly string[],
+    body: Parameters<Outbox["put"]>[2],
+    now: number,
+  ): void => {
+    const message = outbox.put(group.sink.name, group.key, body);
+    for (const fingerprint of fingerprints) {
+      const sink = group.sink.name;
+      journal.note({ at: now, kind: "queued", fingerprint, message, sink, text: reason });
+    }
+  };
+
+  const change = (group: Group): void => void changedGroups.add(group.id);
+
+  const leave = (group: Group, fingerprint: string): void => {
+    group.alerts.delete(fingerprint);
+    group.told.delete(fingerprint);
+    group.flapping.delete(fingerprint);
+    entries.get(fingerprint)?.groups.delete(group);
+    if (group.alerts.size === 0) groups.delete(group.id);
+    change(group);
+  };
+
+  // --- sinks that write down every change ---
+
+  const tellChange = (group: Group, now: number): void => {
+    const fingerprint = group.key;
+    const entry = entries.get(fingerprint)!;
+    const told = group.told.has(fingerprint);
+    const fires = firesNow(entry);
+    if (fires === told) return;
+    const muted = mutedBy(group.route, now);
+    noteMuted(group, muted, now);
+    // Whoever was told of an alert is told of its end, whatever keeps it quiet now.
+    if (fires && (muted !== "" || quietOf(fingerprint, entry, now))) {
+      withheld.add(group.id);
+      return;
+    }
+    withheld.delete(group.id);
+    group.toldAt = now;
+    const alert = { ...entry.message, data: dataOf(fingerprint, entry, false) };
+    put(group, fires ? "fires" : "is over", [fingerprint], { is: "alert", alert }, now);
+    if (fires) group.told.add(fingerprint);
+    change(group);
+  };
+
+  // --- sinks that keep a picture of all alerts ---
+
+  const showPicture = (group: Group, now: number): void => {
+    group.nextAt = now + (group.sink as MirrorSink).every;
+    const fingerprints = [...group.alerts];
+    for (const fingerprint of fingerprints) {
+      const { message: { data } } = entries.get(fingerprint)!;
+      const { keepResolved } = group.sink as MirrorSink;
+      const over = data.endsAt !== null && now - Date.parse(data.endsAt) > keepResolved;
+      if (over) leave(group, fingerprint);
+    }
+    if (group.alerts.size === 0) return;
+    const fresh = fingerprints.filter((each) => group.alerts.has(each) && !group.told.has(each));
+    outbox.put(group.sink.name, group.key, { is: "mirror" });
+    for (const fingerprint of fresh) {
+      group.told.add(fingerprint);
+      const sink = group.sink.name;
+      journal.note({ at: now, kind: "queued", fingerprint, sink, text: "in the picture of all" });
+    }
+    change(group);
+  };
+
+  // --- sinks for people ---
+
+  /** Looks at a group: is there something to say? */
+  const look = (group: Group, now: number): void => {
+    const { route, alerts, told } = group;
+    const sink = group.sink as GroupSink;
+    while (group.nextAt <= now) group.nextAt += Math.max(1, route.groupInterval);
+    change(group);
+    const over = [...alerts].filter((each) => !firesForPeople(entries.get(each)!));
+    // Fired and over before anybody was told: there is nothing to tell.
+    for (const each of over) if (!told.has(each)) leave(group, each);
+    if (alerts.size === 0) return;
+    const muted = mutedBy(route, now);
+    noteMuted(group, muted, now);
+    if (muted !== "") return;
+    const firing = [...alerts].filter((each) => {
+      const entry = entries.get(each)!;
+      return firesForPeople(entry) && !quietOf(each, entry, now);
+    });
+    const ended = over.filter((each) => told.has(each));
+    const flaps = firing.filter((each) =>
+      entries.get(each)!.flap.until !== undefined && !group.flapping.has(each)
+    );
+    const reason = reasonFor(group, firing, ended, flaps, sink.sendResolved ?? true, now);
+    const tells = reason !== undefined && (firing.length > 0 || (sink.sendResolved ?? true));
+    if (tells) {
+      const shown = sink.sendResolved === false ? firing : [...firing, ...ended];
+      const data = shown.map((each) => dataOf(each, entries.get(each)!, true));
+      const notification = makeNotification({
+        receiver: sink.name,
+        reason,
+        timestamp: new Date(now).toISOString(),
+        groupKey: group.key,
+        groupLabels: group.labels,
+        externalURL: options.externalURL ?? "",
+        rates: options.rates?.(data[0]!, now),
+      }, data);
+      put(group, reason, shown, { is: "notification", notification }, now);
+      group.toldAt = now;
+      for (const each of firing) told.add(each);
+      for (const each of flaps) group.flapping.add(each);
+    }
+    for (const each of ended) leave(group, each);
+  };
+
+  const reasonFor = (
+    group: Group,
+    firing: readonly string[],
+    ended: readonly string[],
+    flaps: readonly string[],
+    sendResolved: boolean,
+    now: number,
+  ): NotificationReason | undefined => {
+    if (group.toldAt === undefined) return firing.length > 0 ? "first notification" : undefined;
+    if (firing.some((each) => !group.told.has(each))) return "new alerts in group";
+    if (firing.length === 0) return ended.length > 0 ? "all alerts resolved" : undefined;
+    if (ended.length > 0 && sendResolved) return "new resolved alerts";
+    if (flaps.length > 0) return "alert is flapping";
+    const repeats = now - group.toldAt >= group.route.repeatInterval;
+    return repeats ? "repeat interval elapsed" : undefined;
+  };
+
+  // --- alerts ---
+
+  /** The groups that an alert belongs to, made where they aren't there. */
+  const join = (fingerprint: string, entry: Entry, now: number): Group[] => {
+    const joined: Group[] = [];
+    for (const route of entry.routes) {
+      for (const name of route.receivers) {
+        const sink = sinks.get(name)!;
+        if ("beat" in sink) continue;
+        const labels = "notify" in sink ? groupLabelsOf(route, entry.message.data.labels) : {};
+        const key = "notify" in sink
+          ? groupKeyOf(route, labels)
+          : "send" in sink
+          ? fingerprint
+          : "all";
+        const id = `${name}\n${key}`;
+        let group = groups.get(id);
+        if (group === undefined) {
+          group = makeGroup(id, sink, route, key, labels, now);
+          const waited = now - Date.parse(entry.message.timestamp);
+          group.nextAt = "notify" in sink ? now + Math.max(0, route.groupWait - waited) : now;
+          groups.set(id, group);
+        }
+        if (!group.alerts.has(fingerprint)) {
+          group.alerts.add(fingerprint);
+          entry.groups.add(group);
+          if ("notify" in sink) {
+            const text = `in the group ${key}`;
+            journal.note({ at: now, kind: "grouped", fingerprint, sink: name, text });
+          }
+          change(group);
+        }
+        joined.push(group);
+      }
+    }
+    return joined;
+  };
+
+  /** Nobody needs to know of it any more. */
+  const tidy = (fingerprint: string, entry: Entry): void => {
+    if (firesForPeople(entry) || entry.groups.size > 0) return;
+    entries.delete(fingerprint);
+    flapping.delete(fingerprint);
+    changedEntries.add(fingerprint);
+  };
+
+  const receive = (message: AlertMessage, now: number): void => {
+    const { data } = message;
+    const { fingerprint, labels } = data;
+    const fires = data.status === "firing";
+    let entry = entries.get(fingerprint);
+    if (entry === undefined) {
+      if (!fires) return; // Nobody was told of it.
+      if (entries.size >= limit) {
+        if (refused++ % 1000 === 0) {
+          log(`more than ${limit} alerts fire: ${data.alert} and what follows are told to nobody`);
+        }
+        return;
+      }
+      const routes = routesFor(routing.root, labels);
+      entry = { message, routes, groups: new Set(), flap: noFlap(), quiet: "" };
+      entries.set(fingerprint, entry);
+    } else if (firesNow(entry) === fires) {
+      entry.message = message;
+      changedEntries.add(fingerprint);
+      return;
+    }
+    entry.message = message;
+    changedEntries.add(fingerprint);
+    inhibitor.set(fingerprint, labels, fires);
+    const text = printable(data.annotations["summary"] ?? "");
+    const kind = fires ? "fired" : "resolved";
+    const numbers = fires ? `value ${data.value}` : `peak ${data.peak}, ${data.total} in all`;
+    journal.note({ at: now, kind, fingerprint, text: `${data.alert}: ${text} (${numbers})` });
+    if (routing.flapping !== undefined && noteChange(entry.flap, now, routing.flapping)) {
+      flapping.add(fingerprint);
+      const until = new Date(entry.flap.until!).toISOString();
+      journal.note({
+        at: now,
+        kind: "flapping",
+        fingerprint,
+        text: `held until ${until}, or longer`,
+      });
+    }
+    for (const group of fires ? join(fingerprint, entry, now) : [...entry.groups]) {
+      if ("send" in group.sink) {
+        tellChange(group, now);
+        if (!fires) leave(group, fingerprint);
+      } else if ("mirror" in group.sink) {
+        group.told.delete(fingerprint);
+        group.nextAt = now;
+      }
+    }
+    // Of the first ones it is told again what they are made of; a flood of alerts isn't kept whole.
+    if (entries.size > mostWithEvidence) entry.message = withoutEvidence(message);
+    tidy(fingerprint, entry);
+  };
+
+  const step = (now: number): void => {
+    for (const fingerprint of flapping) {
+      const entry = entries.get(fingerprint)!;
+      if (!becomesSteady(entry.flap, now)) continue;
+      flapping.delete(fingerprint);
+      changedEntries.add(fingerprint);
+      for (const { flapping } of entry.groups) flapping.delete(fingerprint);
+      const text = `it is ${entry.message.data.status} and has been for long enough`;
+      journal.note({ at: now, kind: "steady", fingerprint, text });
+    }
+    for (const id of withheld) {
+      const group = groups.get(id);
+      if (group === undefined) withheld.delete(id);
+      else tellChange(group, now);
+    }
+    for (const group of [...groups.values()]) {
+      if (group.nextAt > now || "send" in group.sink) continue;
+      if ("mirror" in group.sink) showPicture(group, now);
+      else look(group, now);
+    }
+    for (const [fingerprint, entry] of entries) tidy(fingerprint, entry);
+  };
+
+  return {
+    receive,
+    step,
+    flush(now) {
+      for (const group of groups.values()) {
+        if ("notify" in group.sink) group.nextAt = Math.min(group.nextAt, now);
+      }
+      step(now);
+    },
+    mirrored(sink, now) {
+      const shown = [...groups.get(`${sink}\nall`)?.alerts ?? []];
+      return shown.map((each) => [each, entries.get(each)!] as const)
+        .filter(([each, entry]) => !firesNow(entry) || !quietOf(each, entry, now))
+        .map(([each, entry]) => ({ ...entry.message, data: dataOf(each, entry, false) }));
+    },
+    restore(notices, rows, now) {
+      for (const { key, data } of notices) {
+        const { message, flap, quiet } = JSON.parse(data) as KeptEntry;
+        const routes = routesFor(routing.root, message.data.labels);
+        const known = { ...flap, last: flap.last ?? -Infinity };
+        entries.set(key, { message, routes, groups: new Set(), flap: known, quiet });
+        if (flap.until !== undefined) flapping.add(key);
+        inhibitor.set(key, message.data.labels, message.data.status === "firing");
+      }
+      for (const { owner, key, data } of rows) {
+        const sink = sinks.get(owner);
+        const kept = JSON.parse(data) as KeptGroup;
+        const told = kept.told.filter((each) => entries.has(each));
+        // Its sink is gone, or it had told nothing that is still so: its alerts join again, below.
+        if (sink === undefined || "beat" in sink || told.length === 0) {
+          changedGroups.add(`${owner}\n${key}`);
+          continue;
+        }
+        const routes = told.flatMap((each) => entries.get(each)!.routes)
+          .filter(({ receivers }) => receivers.includes(owner));
+        const route = routes.find((each) => key.startsWith(`${each.key}:`)) ?? routes[0] ??
+          routing.root;
+        const group = makeGroup(`${owner}\n${key}`, sink, route, key, kept.labels, now);
+        // What it has told it tells the end of, also where alerts take another way now.
+        for (const each of told) {
+          group.alerts.add(each);
+          group.told.add(each);
+          entries.get(each)!.groups.add(group);
+        }
+        for (const each of kept.flapping) if (group.told.has(each)) group.flapping.add(each);
+        Object.assign(group, { nextAt: kept.nextAt, toldAt: kept.toldAt, muted: kept.muted });
+        if ("mirror" in sink) group.nextAt = now;
+        groups.set(group.id, group);
+      }
+      for (const [fingerprint, entry] of entries) {
+        if (!firesForPeople(entry)) continue;
+        for (const group of join(fingerprint, entry, now)) {
+          if ("send" in group.sink) tellChange(group, now);
+        }
+      }
+    },
+    adopt(data, now) {
+      const { fingerprint, labels } = data;
+      if (entries.has(fingerprint)) return;
+      const message = { type: "alert.firing", timestamp: data.startsAt, data } as const;
+      const routes = routesFor(routing.root, labels);
+      const entry = { message, routes, groups: new Set<Group>(), flap: noFlap(), quiet: "" };
+      entries.set(fingerprint, entry);
+      changedEntries.add(fingerprint);
+      inhibitor.set(fingerprint, labels, true);
+      for (const group of join(fingerprint, entry, now)) {
+        group.told.add(fingerprint);
+        group.toldAt = now;
+        group.nextAt = "notify" in group.sink ? now + group.route.groupInterval : now;
+      }
+    },
+    firing: () => [...entries.values()].filter(firesNow).map(({ message }) => message.data),
+    changes(all = false) {
+      if (all) {
+        for (const each of entries.keys()) changedEntries.add(each);
+        for (const each of groups.keys()) changedGroups.add(each);
+      }
+      const kept = [...changedEntries].filter((each) => entries.has(each));
+      const keptGroups = [...changedGroups].flatMap((id) => groups.get(id) ?? []);
+      return {
+        notices: kept.map((key) => {
+          const { message, flap, quiet } = entries.get(key)!;
+          return { key, data: JSON.stringify({ message, flap, quiet } satisfies KeptEntry) };
+        }),
+        goneNotices: [...changedEntries].filter((each) => !entries.has(each)),
+        groups: keptGroups.map(({ sink, key, labels, nextAt, toldAt, told, flapping, muted }) => ({
+          owner: sink.name,
+          key,
+          data: JSON.stringify(
+            {
+              labels,
+              nextAt,
+              toldAt,
+              told: [...told],
+              flapping: [...flapping],
+              muted,
+            } satisfies KeptGroup,
+          ),
+        })),
+        goneGroups: [...changedGroups].filter((id) => !groups.has(id)).map((id) => {
+          const at = id.indexOf("\n");
+          return { owner: id.slice(0, at), key: id.slice(at + 1) };
+        }),
+      };
+    },
+    kept() {
+      changedEntries.clear();
+      changedGroups.clear();
+    },
+    get refused() {
+      return refused;
+    },
+  };
+}
+
+interface KeptEntry {
+  readonly message: AlertMessage;
+  readonly flap: Flap;
+  readonly quiet: string;
+}
+
+interface KeptGroup {
+  readonly labels: Labels;
+  readonly nextAt: number;
+  readonly toldAt: number | undefined;
+  readonly told: readonly string[];
+  readonly flapping: readonly string[];
+  readonly muted: string;
+}
+
+function makeGroup(
+  id: string,
+  sink: Group["sink"],
+  route: Route,
+  key: string,
+  labels: Labels,
+  now: number,
+): Group {
+  return {
+    id,
+    sink,
+    route,
+    key,
+    labels,
+    alerts: new Set(),
+    nextAt: now,
+    toldAt: undefined,
+    told: new Set(),
+    flapping: new Set(),
+    muted: "",
+  };
+}
+
+function withoutEvidence(message: AlertMessage): AlertMessage {
+  return { ...message, data: { ...message.data, evidence: {} } };
+}
+
+/** Says of an alert that it is held. */
+function withFlapping(data: AlertData, { until, quiet }: Flap): AlertData {
+  if (until === undefined) return data;
+  const minutes = Math.ceil(quiet / 60_000);
+  const text = `it comes and goes: told again when it has been as it is for ${minutes} min`;
+  return { ...data, annotations: { ...data.annotations, flapping: text } };
+}

@@ -1,0 +1,80 @@
+// A sign of life, again and again, as long as all is well: whoever waits for it learns that dropwatch can't
+// tell of anything any more.
+import { reasonOf } from "../error.ts";
+import { showDuration } from "../rule/duration.ts";
+import type { Clock } from "./clock.ts";
+import { DeliveryError } from "./sink.ts";
+import type { HeartbeatSink } from "./sink.ts";
+
+export interface HeartbeatOptions {
+  readonly sinks: readonly HeartbeatSink[];
+  readonly clock: Clock;
+  readonly log: (message: string) => void;
+  /** Why all isn't well; undefined where it is. */
+  readonly trouble: () => string | undefined;
+}
+
+export interface Heartbeats {
+  begin(): void;
+  end(): Promise<void>;
+}
+
+const defaultTimeout = 20_000;
+const firstRetry = 5000;
+
+export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions): Heartbeats {
+  const ending = new AbortController();
+  const cancels = new Map<HeartbeatSink, () => void>();
+  const beating = new Map<HeartbeatSink, Promise<void>>();
+  const after = (sink: HeartbeatSink, wait: number): void => {
+    if (ending.signal.aborted) return;
+    cancels.set(sink, clock.after(wait, () => beating.set(sink, beat(sink))));
+  };
+  const said = new Map<HeartbeatSink, string>();
+  /** Says a thing once, and its end. */
+  const say = (sink: HeartbeatSink, what: string): void => {
+    const before = said.get(sink) ?? "";
+    if (before === what) return;
+    said.set(sink, what);
+    if (what !== "") log(`${sink.name}: no sign of life: ${what}`);
+    else log(`${sink.name}: gives a sign of life every ${showDuration(sink.every)} again`);
+  };
+  const beat = async (sink: HeartbeatSink): Promise<void> => {
+    const why = trouble();
+    if (why !== undefined) {
+      say(sink, why);
+      return after(sink, Math.min(sink.every, firstRetry));
+    }
+    const attempt = new AbortController();
+    const timeout = sink.timeout ?? defaultTimeout;
+    const cancel = clock.after(
+      timeout,
+      () => attempt.abort(new DeliveryError(`no answer within ${showDuration(timeout)}`)),
+    );
+    const signal = AbortSignal.any([ending.signal, attempt.signal]);
+    let wait = sink.every;
+    try {
+      await sink.beat({ id: `msg_${crypto.randomUUID().replaceAll("-", "")}`, signal });
+      say(sink, "");
+    } catch (thrown) {
+      if (!ending.signal.aborted) say(sink, reasonOf(thrown));
+      const asked = thrown instanceof DeliveryError ? thrown.retryAfter ?? 0 : 0;
+      wait = Math.min(sink.every, Math.max(firstRetry, asked));
+    }
+    cancel();
+    after(sink, wait);
+  };
+  return {
+    begin() {
+      for (const sink of sinks) {
+        said.set(sink, "");
+        after(sink, 0);
+      }
+    },
+    async end() {
+      ending.abort(new DeliveryError("dropwatch ends"));
+      for (const cancel of cancels.values()) cancel();
+      await Promise.all(beating.values());
+    },
+  };
+}

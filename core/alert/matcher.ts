@@ -1,0 +1,74 @@
+// Which labels something is about, as Alertmanager writes it: `severity="critical"`, `owner=~"sync.*"`.
+// A label that isn't there counts as empty. Patterns are RE2's, as there: they match the whole value, and
+// take no longer for a value that was made to be slow.
+import { RE2JS } from "re2js";
+import { badMatcher, reasonOf } from "../error.ts";
+import type { Labels } from "./notification.ts";
+
+export interface Matcher {
+  readonly name: string;
+  readonly op: "=" | "!=" | "=~" | "!~";
+  readonly value: string;
+}
+
+/** Whether labels are meant. */
+export type LabelTest = (labels: Labels) => boolean;
+
+const form = /^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"]*?))\s*$/s;
+const escapes: Readonly<Record<string, string>> = { n: "\n", '"': '"', "\\": "\\" };
+const longest = 1000;
+
+/**
+ * Reads a matcher: a label, one of `=`, `!=`, `=~`, `!~`, and a value, quoted or not.
+ *
+ * @throws DropwatchError BAD_MATCHER.
+ */
+export function parseMatcher(text: string): Matcher {
+  const [, name, op, quoted, bare] = (text.length > longest ? null : form.exec(text)) ?? [];
+  if (name === undefined) throw badMatcher(text, `expected one like severity="critical"`);
+  const value = quoted === undefined
+    ? bare!
+    : quoted.replace(/\\(.)/gs, (whole, c: string) => escapes[c] ?? whole);
+  const matcher = { name, op: op as Matcher["op"], value };
+  testOf(matcher); // A pattern that is none is told here.
+  return matcher;
+}
+
+/** As Alertmanager prints it. */
+export function showMatcher({ name, op, value }: Matcher): string {
+  return `${name}${op}${JSON.stringify(value)}`;
+}
+
+/** `{a="b",c=~"d"}`, in the order of the names. */
+export function showMatchers(matchers: readonly Matcher[]): string {
+  return `{${sorted(matchers).map(showMatcher).join(",")}}`;
+}
+
+function sorted(matchers: readonly Matcher[]): Matcher[] {
+  return [...matchers].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+}
+
+/** A test for all of some matchers. */
+export function testOfAll(matchers: readonly Matcher[]): LabelTest {
+  const tests = matchers.map(testOf);
+  return (labels) => tests.every((test) => test(labels));
+}
+
+function testOf(matcher: Matcher): LabelTest {
+  const { name, op, value } = matcher;
+  const of = (labels: Labels): string => Object.hasOwn(labels, name) ? labels[name]! : "";
+  if (op === "=") return (labels) => of(labels) === value;
+  if (op === "!=") return (labels) => of(labels) !== value;
+  const pattern = patternOf(matcher);
+  return op === "=~"
+    ? (labels) => pattern.matches(of(labels))
+    : (labels) => !pattern.matches(of(labels));
+}
+
+function patternOf(matcher: Matcher): RE2JS {
+  try {
+    return RE2JS.compile(matcher.value, RE2JS.DOTALL);
+  } catch (thrown) {
+    throw badMatcher(showMatcher(matcher), reasonOf(thrown));
+  }
+}

@@ -1,0 +1,608 @@
+// What is to be delivered, until it is: for each sink its messages, one at a time for a group, tried again
+// when they fail. A sink that is down costs one message a group when it is back; one that writes down what
+// happens gets all of it, in order. Nothing here waits for another sink.
+import { printable, reasonOf } from "../error.ts";
+import { plural } from "../number.ts";
+import { showDuration } from "../rule/duration.ts";
+import type { Happened } from "../watch/health.ts";
+import type { AlertMessage } from "./alert.ts";
+import type { Clock } from "./clock.ts";
+import type { Journal } from "./journal.ts";
+import { makeNotification } from "./notification.ts";
+import type { Notification } from "./notification.ts";
+import { DeliveryError } from "./sink.ts";
+import type { AlertSink, Delivered, GroupSink, MirrorSink, SendContext } from "./sink.ts";
+
+/** Sinks that have something delivered. */
+export type Receiver = AlertSink | GroupSink | MirrorSink;
+
+/** What a message says; that of a mirror is made when it is sent. */
+export type Body =
+  | { readonly is: "alert"; readonly alert: AlertMessage }
+  | { readonly is: "notification"; readonly notification: Notification }
+  | { readonly is: "mirror" };
+
+/** A message as it is kept. Times in milliseconds since 1970. */
+export interface OutboxRow {
+  /** The same over all attempts, also after a restart: `msg_…`. */
+  readonly id: string;
+  readonly sink: string;
+  /** Whose newest state it is: a group's key, or an alert's fingerprint. */
+  readonly group: string;
+  /** Their order. */
+  readonly seq: number;
+  readonly state: "pending" | "dead";
+  readonly body: Body;
+  readonly created: number;
+  readonly attempts: number;
+  readonly nextAt: number;
+  /** Why the last attempt failed; empty before. */
+  readonly error: string;
+}
+
+type Item = { -readonly [K in keyof OutboxRow]: OutboxRow[K] } & { sending: boolean };
+
+interface Lane {
+  readonly sink: Receiver;
+  /** In their order. */
+  items: Item[];
+  /** What the sink asked to be kept, by group. */
+  readonly memos: Map<string, string>;
+  inFlight: number;
+  tokens: number;
+  /** When tokens were counted. */
+  refilled: number;
+  /** Attempts that failed one after the other. */
+  failures: number;
+  /** When the first of them did. */
+  failingSince: number;
+  why: string;
+  /** Until when nothing is sent: it asked for that, or has failed too often. */
+  closedUntil: number;
+  /** Why nothing is sent there any more. */
+  disabled: string | undefined;
+  /** Since when messages have waited for the rate; undefined where none does. */
+  throttledAt: number | undefined;
+  /** How many messages were given up because too many wait. */
+  overflowed: number;
+}
+
+export interface OutboxOptions {
+  readonly sinks: readonly Receiver[];
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly log: (message: string) => void;
+  /** 0 to 1, for the jitter of retries. */
+  readonly random?: () => number;
+  /** Makes the id of a message. */
+  readonly makeId?: () => string;
+  /** How many messages of a sink may wait. */
+  readonly limit?: number;
+  /** What a mirror is to show now. */
+  readonly mirrored: (sink: string) => readonly AlertMessage[];
+  /** Something changed that is to be kept. */
+  readonly onChange: () => void;
+}
+
+/** What is to be kept since the last time. */
+export interface OutboxChanges {
+  readonly rows: readonly OutboxRow[];
+  readonly gone: readonly string[];
+  /** What sinks asked to be kept; empty where it isn't needed any more. */
+  readonly memos: readonly {
+    readonly sink: string;
+    readonly group: string;
+    readonly memo: string;
+  }[];
+}
+
+export interface Outbox {
+  /** A message for a group of a sink; returns its id. What waits there for the same group is replaced. */
+  put(sink: string, group: string, body: Body): string;
+  /** Takes up what an earlier run has left. */
+  restore(rows: readonly OutboxRow[], memos: OutboxChanges["memos"]): void;
+  /** Sends what is due. */
+  send(): void;
+  /** What is to be kept, or `all` there is; `kept` says that it is. */
+  changes(all?: boolean): OutboxChanges;
+  kept(): void;
+  /** All messages, those that are given up too. */
+  rows(): OutboxRow[];
+  /** Sends one that was given up once more; false where there is none. */
+  retry(id: string): boolean;
+  /** Forgets one; false where there is none, or it is being sent. */
+  drop(id: string): boolean;
+  /** What happened since the last call, and what still is so. */
+  take(): Happened[];
+  /** Delivers what is due, for at most so many milliseconds, and ends; returns what remains, by sink. */
+  close(patience: number): Promise<ReadonlyMap<string, number>>;
+}
+
+const firstRetry = 1000;
+const longestRetry = 300_000;
+/** After so many failures in a row one message at a time is tried, until one gets through. */
+const failuresToOpen = 5;
+/** How long a message is tried: what is a day old helps nobody. */
+const longestLife = 86_400_000;
+const defaultTimeout = 20_000;
+/** Messages for people that are under way at once, of one sink; what writes down goes one by one. */
+const mostInFlight = 4;
+const mostDead = 1000;
+const mostMemos = 1000;
+/** Between two ticks. */
+const mostHappened = 1000;
+const defaultLimit = 10_000;
+
+export function makeOutbox(options: OutboxOptions): Outbox {
+  const { clock, journal, log, random = Math.random, limit = defaultLimit, onChange } = options;
+  const makeId = options.makeId ?? (() => `msg_${crypto.randomUUID().replaceAll("-", "")}`);
+  const lanes = new Map<string, Lane>(
+    options.sinks.map((sink) => [sink.name, {
+      sink,
+      items: [],
+      memos: new Map(),
+      inFlight: 0,
+      tokens: sink.rate?.burst ?? Infinity,
+      refilled: clock.now(),
+      failures: 0,
+      failingSince: 0,
+      why: "",
+      closedUntil: 0,
+      disabled: undefined,
+      throttledAt: undefined,
+      overflowed: 0,
+    }]),
+  );
+  /** Those that were given up, of all sinks, also of sinks that there are no more. */
+  let dead: Item[] = [];
+  const closing = new AbortController();
+  const changed = new Map<string, Item>();
+  const gone = new Set<string>();
+  let memosChanged = new Map<string, OutboxChanges["memos"][number]>();
+  let happened: Happened[] = [];
+  const happen = (sink: string, why: string): void => {
+    if (happened.length < mostHappened) happened.push({ event: "undelivered", sink, why, n: 1 });
+  };
+  let seq = 0;
+  let idle = Promise.withResolvers<void>();
+  let wake: { readonly at: number; readonly cancel: () => void } | undefined;
+
+  const change = (item: Item): void => void changed.set(item.id, item);
+  const forget = (item: Item): void => {
+    changed.delete(item.id);
+    gone.add(item.id);
+  };
+
+  /** It won't be delivered: it is kept for whoever wants to look at it, or to try again. */
+  const bury = (lane: Lane | undefined, item: Item, why: string): void => {
+    const now = clock.now();
+    if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
+    if (item.body.is === "mirror") return forget(item); // The next picture shows the same, and more.
+    item.state = "dead";
+    item.error = why;
+    dead.push(item);
+    change(item);
+    journal.note({ at: now, kind: "dead", message: item.id, sink: item.sink, text: why });
+    log(
+      `${item.sink}: ${titleOf(item.body)} was not delivered: ${why}; \`dropwatch outbox\` has it`,
+    );
+    happen(item.sink, short(why));
+    if (dead.length <= mostDead) return;
+    const [oldest] = dead.splice(0, 1);
+    forget(oldest!);
+    log(`more than ${mostDead} messages are given up: the oldest of them is forgotten`);
+  };
+
+  const refill = (lane: Lane, now: number): void => {
+    const { rate } = lane.sink;
+    if (rate === undefined) return;
+    const more = Math.max(0, now - lane.refilled) / 1000 * rate.perSecond;
+    lane.tokens = Math.min(rate.burst, lane.tokens + more);
+    lane.refilled = now;
+  };
+
+  /** The next message of a sink that may be sent now, but for its rate. */
+  const dueOf = (lane: Lane, now: number): Item | undefined => {
+    const most = isOrdered(lane.sink) || lane.failures >= failuresToOpen ? 1 : mostInFlight;
+    if (now < lane.closedUntil || lane.inFlight >= most) return undefined;
+    if (isOrdered(lane.sink)) {
+      const [first] = lane.items;
+      return first !== undefined && !first.sending && first.nextAt <= now ? first : undefined;
+    }
+    const busy = new Set(lane.items.filter(({ sending }) => sending).map(({ group }) => group));
+    return lane.items.find((item) => !item.sending && item.nextAt <= now && !busy.has(item.group));
+  };
+
+  const throttle = (lane: Lane, now: number): void => {
+    if (lane.throttledAt === undefined) {
+      lane.throttledAt = now;
+      const { perSecond, burst } = lane.sink.rate!;
+      log(`${lane.sink.name}: messages wait: it takes ${perSecond} a second, ${burst} at once`);
+    }
+  };
+  const endThrottle = (lane: Lane, now: number): void => {
+    if (lane.throttledAt === undefined) return;
+    log(
+      `${lane.sink.name}: no message waits any more, after ${showDuration(now - lane.throttledAt)}`,
+    );
+    lane.throttledAt = undefined;
+  };
+
+  const send = (): void => {
+    if (closing.signal.aborted) return;
+    const now = clock.now();
+    let next = Infinity;
+    for (const lane of lanes.values()) {
+      if (lane.disabled !== undefined) continue;
+      refill(lane, now);
+      let due = dueOf(lane, now);
+      for (; due !== undefined && lane.tokens >= 1; due = dueOf(lane, now)) {
+        lane.tokens--;
+        void deliver(lane, due);
+      }
+      if (due !== undefined) {
+        throttle(lane, now);
+        next = Math.min(next, now + (1 - lane.tokens) / lane.sink.rate!.perSecond * 1000);
+        continue;
+      }
+      if (lane.items.every(({ sending }) => sending)) endThrottle(lane, now);
+      // What is under way calls again when it is done.
+      let soonest = Infinity;
+      for (const { sending, nextAt } of lane.items) {
+        if (!sending) soonest = Math.min(soonest, nextAt);
+        if (isOrdered(lane.sink)) break;
+      }
+      soonest = Math.max(lane.closedUntil, soonest);
+      if (soonest > now) next = Math.min(next, soonest);
+    }
+    if (next !== Infinity) wakeAt(Math.max(next, now + 1));
+    settle();
+  };
+
+  const wakeAt = (at: number): void => {
+    if (wake !== undefined && wake.at <= at) return;
+    wake?.cancel();
+    const cancel = clock.after(at - clock.now(), () => {
+      wake = undefined;
+      send();
+    });
+    wake = { at, cancel };
+  };
+
+  const isQuiet = (): boolean =>
+    [...lanes.values()].every((lane) =>
+      lane.inFlight === 0 &&
+      (lane.disabled !== undefined || dueOf(lane, clock.now()) === undefined)
+    );
+  const settle = (): void => {
+    if (isQuiet()) idle.resolve();
+  };
+
+  const deliver = async (lane: Lane, item: Item): Promise<void> => {
+    const { sink } = lane;
+    item.sending = true;
+    lane.inFlight++;
+    const attempt = new AbortController();
+    const timeout = sink.timeout ?? defaultTimeout;
+    const cancel = clock.after(
+      timeout,
+      () => attempt.abort(new DeliveryError(`no answer within ${showDuration(timeout)}`)),
+    );
+    const signal = AbortSignal.any([closing.signal, attempt.signal]);
+    const context = { id: item.id, signal, memo: lane.memos.get(item.group) };
+    let failure: unknown;
+    let answer: Delivered | void = undefined;
+    try {
+      answer = await settled(hand(sink, item.body, context, options.mirrored), signal);
+    } catch (thrown) {
+      failure = thrown ?? new DeliveryError("it failed without a reason");
+    }
+    cancel();
+    item.sending = false;
+    lane.inFlight--;
+    if (failure === undefined) succeeded(lane, item, answer ?? {});
+    else if (!closing.signal.aborted) failed(lane, item, failure);
+    onChange();
+    if (closing.signal.aborted) settle();
+    else send();
+  };
+
+  /** What a sink wants to know when it tells of the group again, as long as the group lives. */
+  const remember = (lane: Lane, { sink, group, body }: Item, memo: string | undefined): void => {
+    const over = body.is === "notification" && body.notification.status === "resolved";
+    const keep = (group: string, memo: string): void => {
+      lane.memos.delete(group);
+      if (memo !== "") lane.memos.set(group, memo);
+      memosChanged.set(`${sink}\n${group}`, { sink, group, memo });
+    };
+    if (over ? lane.memos.has(group) : memo !== undefined) keep(group, over ? "" : memo!);
+    if (lane.memos.size > mostMemos) keep(lane.memos.keys().next().value!, "");
+  };
+
+  const succeeded = (lane: Lane, item: Item, { answer = "", memo }: Delivered): void => {
+    const now = clock.now();
+    lane.items.splice(lane.items.indexOf(item), 1);
+    forget(item);
+    remember(lane, item, memo);
+    if (lane.failures >= failuresToOpen) {
+      log(
+        `${item.sink}: delivers again, after ${showDuration(now - lane.failingSince)}; ` +
+          `${plural(lane.items.length, "message")} left`,
+      );
+      for (const each of lane.items) each.nextAt = Math.min(each.nextAt, now);
+    }
+    lane.failures = 0;
+    lane.closedUntil = 0;
+    if (item.body.is !== "mirror") {
+      const text = printable(answer).slice(0, 200);
+      journal.note({ at: now, kind: "delivered", message: item.id, sink: item.sink, text });
+    }
+  };
+
+  const failed = (lane: Lane, item: Item, thrown: unknown): void => {
+    const now = clock.now();
+    const why = reasonOf(thrown);
+    const error = thrown instanceof DeliveryError ? thrown : undefined;
+    item.attempts++;
+    item.error = why;
+    if (error?.gone === true) return disable(lane, why);
+    if (lane.disabled !== undefined) return bury(lane, item, why);
+    if (error?.final === true) {
+      // It has answered: the message was wrong, not the way there.
+      lane.failures = 0;
+      return bury(lane, item, why);
+    }
+    if (now - item.created >= longestLife) {
+      return bury(lane, item, `${why} (given up after ${showDuration(now - item.created)})`);
+    }
+    if (lane.failures === 0) lane.failingSince = now;
+    lane.failures++;
+    lane.why = short(why);
+    // A receiver may ask for more time, not for less: its clock may be wrong, or its zero a habit.
+    const asked = error?.retryAfter ?? 0;
+    const failures = Math.min(30, Math.max(item.attempts, lane.failures));
+    const most = Math.min(longestRetry, firstRetry * 2 ** failures);
+    const pause = Math.max(asked, firstRetry, random() * most);
+    item.nextAt = now + pause;
+    if (asked > 0 || lane.failures >= failuresToOpen) {
+      lane.closedUntil = Math.max(lane.closedUntil, now + pause);
+    }
+    change(item);
+    const next = `next attempt in ${(pause / 1000).toFixed(1)} s`;
+    journal.note({
+      at: now,
+      kind: "failed",
+      message: item.id,
+      sink: item.sink,
+      text: `${why}; ${next}`,
+    });
+    log(`${item.sink}: ${titleOf(item.body)}: ${why}; ${next}`);
+  };
+
+  const disable = (lane: Lane, why: string): void => {
+    lane.disabled = why;
+    log(`${lane.sink.name}: nothing is sent there any more: ${why}; a restart tries again`);
+    for (const item of [...lane.items]) if (!item.sending) bury(lane, item, why);
+  };
+
+  const everything = (): Item[] => [...[...lanes.values()].flatMap(({ items }) => items), ...dead];
+
+  return {
+    put(sinkName, group, body) {
+      const now = clock.now();
+      const lane = lanes.get(sinkName)!;
+      const item: Item = {
+        id: makeId(),
+        sink: sinkName,
+        group,
+        seq: ++seq,
+        state: "pending",
+        body,
+        created: now,
+        attempts: 0,
+        nextAt: now,
+        error: "",
+        sending: false,
+      };
+      const before = body.is === "alert"
+        ? undefined
+        : lane.items.find((each) => each.group === group && !each.sending);
+      if (before !== undefined) {
+        // In its place, as far behind schedule as it was, and with what it had to tell besides.
+        item.body = joined(before.body, body);
+        item.created = before.created;
+        item.attempts = before.attempts;
+        item.nextAt = before.nextAt;
+        lane.items[lane.items.indexOf(before)] = item;
+        forget(before);
+        journal.note({
+          at: now,
+          kind: "replaced",
+          message: before.id,
+          sink: sinkName,
+          text: `by ${item.id}, which tells the newest state`,
+        });
+      } else lane.items.push(item);
+      change(item);
+      if (lane.disabled !== undefined) bury(lane, item, lane.disabled);
+      else if (lane.items.length > limit) {
+        // What is under way stays; the oldest that waits is the least true.
+        const oldest = lane.items.find(({ sending }) => !sending)!;
+        lane.items = lane.items.filter((each) => each !== oldest);
+        forget(oldest);
+        const text = `the outbox is full: more than ${limit} messages wait`;
+        journal.note({ at: now, kind: "dropped", message: oldest.id, sink: sinkName, text });
+        if (lane.overflowed++ % 1000 === 0) {
+          log(`${sinkName}: ${text}; ${titleOf(oldest.body)} is given up`);
+        }
+        happen(sinkName, "outbox full");
+      }
+      return item.id;
+    },
+    restore(rows, memos) {
+      for (const row of [...rows].sort((a, b) => a.seq - b.seq)) {
+        seq = Math.max(seq, row.seq);
+        const item: Item = { ...row, sending: false };
+        const lane = lanes.get(row.sink);
+        if (row.state === "dead") dead.push(item);
+        else if (lane === undefined) bury(undefined, item, "there is no such sink any more");
+        // A sink may tell more than before: what it was to tell then may still be waited for.
+        else lane.items.push({ ...item, nextAt: Math.min(item.nextAt, clock.now()) });
+      }
+      for (const { sink, group, memo } of memos) lanes.get(sink)?.memos.set(group, memo);
+    },
+    send,
+    changes: (all = false) => ({
+      rows: (all ? everything() : [...changed.values()]).filter(({ body }) => body.is !== "mirror")
+        .map(rowOf),
+      gone: [...gone],
+      memos: all
+        ? [...lanes].flatMap(([sink, { memos }]) =>
+          [...memos].map(([group, memo]) => ({ sink, group, memo }))
+        )
+        : [...memosChanged.values()],
+    }),
+    kept() {
+      changed.clear();
+      gone.clear();
+      memosChanged = new Map();
+    },
+    rows: () => everything().map(rowOf),
+    retry(id) {
+      const item = dead.find((each) => each.id === id);
+      const lane = item === undefined ? undefined : lanes.get(item.sink);
+      if (item === undefined || lane === undefined) return false;
+      dead = dead.filter((each) => each !== item);
+      Object.assign(item, {
+        state: "pending",
+        attempts: 0,
+        nextAt: clock.now(),
+        created: clock.now(),
+      });
+      lane.disabled = undefined;
+      lane.items.push(item);
+      change(item);
+      return true;
+    },
+    drop(id) {
+      const lane = [...lanes.values()].find(({ items }) => items.some((each) => each.id === id));
+      const item = lane?.items.find((each) => each.id === id) ??
+        dead.find((each) => each.id === id);
+      if (item === undefined || item.sending) return false;
+      if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
+      dead = dead.filter((each) => each !== item);
+      forget(item);
+      const text = "dropped by hand";
+      journal.note({ at: clock.now(), kind: "dropped", message: id, sink: item.sink, text });
+      return true;
+    },
+    take() {
+      const taken = happened;
+      happened = [];
+      for (const { sink: { name: sink }, disabled, failures, throttledAt, why } of lanes.values()) {
+        if (disabled !== undefined) {
+          taken.push({ event: "sinkDisabled", sink, why: short(disabled), n: 1 });
+        } else if (failures >= failuresToOpen) {
+          taken.push({ event: "sinkFailing", sink, why, n: 1 });
+        }
+        if (throttledAt !== undefined) taken.push({ event: "throttled", sink, n: 1 });
+      }
+      return taken;
+    },
+    async close(patience) {
+      idle = Promise.withResolvers();
+      if (patience > 0) send();
+      settle();
+      const enough = Promise.withResolvers<void>();
+      const cancel = clock.after(patience, enough.resolve);
+      await Promise.race([idle.promise, enough.promise]);
+      cancel();
+      closing.abort(new DeliveryError("dropwatch ends"));
+      wake?.cancel();
+      idle = Promise.withResolvers();
+      if ([...lanes.values()].every(({ inFlight }) => inFlight === 0)) idle.resolve();
+      await idle.promise;
+      return new Map(
+        [...lanes.values()].map(({ sink: { name }, items }) => [
+          name,
+          items.filter(({ body }) => body.is !== "mirror").length,
+        ]),
+      );
+    },
+  };
+}
+
+/** What writes down what happens does so in order. */
+function isOrdered(sink: Receiver): boolean {
+  return "send" in sink;
+}
+
+function rowOf({ sending: _, ...row }: Item): OutboxRow {
+  return row;
+}
+
+/** A label of an alert of ours must not be a new one with each answer. */
+function short(why: string): string {
+  return why.replaceAll(/\d{4,}/g, "…").slice(0, 60);
+}
+
+function titleOf(body: Body): string {
+  if (body.is === "alert") return `${body.alert.data.alert} (${body.alert.data.status})`;
+  if (body.is === "mirror") return "the picture of all alerts";
+  const { alerts: [worst], firing, resolved, status } = body.notification;
+  const more = firing + resolved - 1;
+  return `${worst?.alert} (${status}${more > 0 ? `, and ${plural(more, "more alert")}` : ""})`;
+}
+
+/**
+ * The newest state of a group, with those alerts of the one before that are over and nobody has heard
+ * of: they are no part of the group any more.
+ */
+function joined(before: Body, after: Body): Body {
+  if (before.is !== "notification" || after.is !== "notification") return after;
+  const { notification } = after;
+  const told = new Set(notification.alerts.map(({ fingerprint }) => fingerprint));
+  const over = before.notification.alerts.filter(({ status, fingerprint }) =>
+    status === "resolved" && !told.has(fingerprint)
+  );
+  if (over.length === 0) return after;
+  const both = makeNotification(notification, [...notification.alerts, ...over]);
+  const { firing, resolved, truncatedAlerts } = notification;
+  return {
+    is: "notification",
+    notification: {
+      ...both,
+      firing,
+      resolved: resolved + over.length,
+      truncatedAlerts: truncatedAlerts + both.truncatedAlerts,
+    },
+  };
+}
+
+function hand(
+  sink: Receiver,
+  body: Body,
+  context: SendContext,
+  mirrored: OutboxOptions["mirrored"],
+): Promise<Delivered | void> {
+  if (body.is === "alert" && "send" in sink) return sink.send(body.alert, context);
+  if (body.is === "notification" && "notify" in sink) {
+    return sink.notify(body.notification, context);
+  }
+  if (body.is === "mirror" && "mirror" in sink) return sink.mirror(mirrored(sink.name), context);
+  // A sink of this name was of another sort when the message was put here.
+  return Promise.reject(new DeliveryError("the sink is of another sort now", { final: true }));
+}
+
+/** Waits for a sink that may not look at the signal itself. */
+async function settled<T>(sending: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([sending, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
