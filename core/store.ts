@@ -45,6 +45,7 @@ export interface Changes {
   readonly outbox?: Iterable<OutboxRow>;
   readonly goneOutbox?: Iterable<string>;
   readonly events?: Iterable<AlertEvent>;
+  readonly silences?: Iterable<Silence>;
 }
 
 export interface StateStore {
@@ -304,6 +305,7 @@ function prepared(db: DatabaseSync): (changes: Changes) => void {
     "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
   );
   const dropMessage = db.prepare("DELETE FROM outbox WHERE id = ?");
+  const putSilence = db.prepare("INSERT OR REPLACE INTO silence VALUES (?, ?)");
   const putEvent = db.prepare("INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?, ?)");
   const dropEvents = db.prepare("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?");
   return ({
@@ -314,6 +316,7 @@ function prepared(db: DatabaseSync): (changes: Changes) => void {
     outbox = [],
     goneOutbox = [],
     events = [],
+    silences = [],
   }) => {
     for (const { kind, owner, key } of goneRows) dropRow.run(kind, owner, key);
     for (const { kind, owner, key, data } of rows) putRow.run(kind, owner, key, data);
@@ -329,6 +332,7 @@ function prepared(db: DatabaseSync): (changes: Changes) => void {
       const text = JSON.stringify(body);
       putMessage.run(id, sink, group, seq, state, from, attempts, next, error, text);
     }
+    for (const silence of silences) putSilence.run(silence.id, JSON.stringify(silence));
     let any = false;
     for (const { at, kind, fingerprint, message, sink, text } of events) {
       putEvent.run(Math.round(at), kind, fingerprint, message, sink, text);

@@ -12,6 +12,7 @@ import { makeJournal } from "./journal.ts";
 import { makeOutbox } from "./outbox.ts";
 import type { OutboxOptions, Receiver } from "./outbox.ts";
 import { makeSilencer, silenceRetention } from "./silence.ts";
+import type { Silence } from "./silence.ts";
 import type { HeartbeatSink, Sink } from "./sink.ts";
 
 export interface DeliveryOptions
@@ -39,6 +40,9 @@ export interface Delivery {
   kept(): void;
   /** What happened since the last call, and what still is so. */
   take(): Happened[];
+  silences(): readonly Silence[];
+  /** Adds a silence, or puts it in the place of the one with its id. */
+  silence(silence: Silence): void;
   /** The alerts that fire, as they were received. */
   firing(): AlertData[];
   /**
@@ -50,6 +54,7 @@ export interface Delivery {
 
 /** Milliseconds between two looks at what is due. */
 const interval = 1000;
+const longestWait = 3_600_000;
 /** Milliseconds in which what was delivered is kept together. */
 const receiptsWithin = 10;
 
@@ -86,11 +91,14 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
   let timer: (() => void) | undefined;
   let waiting = 0;
 
-  const readSilences = (): void => {
-    silencer.set(
-      store.loadSilences().filter(({ endsAt }) => endsAt > clock.now() - silenceRetention),
-    );
+  /** Silences that aren't kept yet. */
+  const fresh = new Map<string, Silence>();
+  const useSilences = (silences: readonly Silence[]): void => {
+    const all = new Map([...silences.map((each) => [each.id, each] as const), ...fresh]);
+    const since = clock.now() - silenceRetention;
+    silencer.set([...all.values()].filter(({ endsAt }) => endsAt > since));
   };
+  const readSilences = (): void => useSilences(store.loadSilences());
   /** What people did with `dropwatch silence` and `dropwatch outbox` takes effect. */
   const lookElsewhere = (): void => {
     try {
@@ -111,10 +119,14 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     dispatcher.step(clock.now());
     save();
     outbox.send();
+    arm();
   };
-  const again = (): void => {
-    timer = clock.after(interval, () => {
-      again();
+  /** Looks again when something is due, or others may have changed the state. */
+  const arm = (): void => {
+    timer?.();
+    const due = dispatcher.nextAt(clock.now()) - clock.now();
+    const wait = Math.max(1, Math.min(due, store.ephemeral ? longestWait : interval));
+    timer = clock.after(wait, () => {
       lookElsewhere();
       tell();
     });
@@ -133,7 +145,7 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
       for (const data of told) dispatcher.adopt(data, clock.now());
       store.changedElsewhere();
       heartbeats.begin();
-      again();
+      arm();
     },
     receive(messages) {
       for (const message of messages) dispatcher.receive(message, clock.now());
@@ -163,13 +175,21 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
         outbox: rows,
         goneOutbox: gone,
         events: journal.waiting,
+        silences: [...fresh.values()],
       };
     },
     kept() {
+      fresh.clear();
       dispatcher.kept();
       outbox.kept();
       journal.kept(waiting);
       waiting = 0;
+    },
+    silences: () => silencer.all,
+    silence(silence) {
+      fresh.set(silence.id, silence);
+      useSilences(silencer.all);
+      tell();
     },
     take: () => troubles = outbox.take(),
     firing: () => dispatcher.firing(),

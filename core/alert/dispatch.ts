@@ -51,6 +51,8 @@ export interface Dispatcher {
   receive(message: AlertMessage, now: number): void;
   /** Tells what is due. */
   step(now: number): void;
+  /** When there may be something due, Infinity where there won't be. */
+  nextAt(now: number): number;
   /** Tells what waits for others, or for its next look: the program ends. */
   flush(now: number): void;
   /** What a mirror is to show. */
@@ -447,6 +449,17 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
   return {
     receive,
     step,
+    nextAt(now) {
+      // What keeps an alert from being told at once may end at any time.
+      let next = withheld.size > 0 ? now + 1000 : Infinity;
+      for (const fingerprint of flapping) {
+        next = Math.min(next, entries.get(fingerprint)!.flap.until ?? Infinity);
+      }
+      for (const { sink, nextAt } of groups.values()) {
+        if (!("send" in sink)) next = Math.min(next, nextAt);
+      }
+      return next;
+    },
     flush(now) {
       for (const group of groups.values()) {
         if ("notify" in group.sink) group.nextAt = Math.min(group.nextAt, now);

@@ -118,6 +118,9 @@ export interface Outbox {
   close(patience: number): Promise<ReadonlyMap<string, number>>;
 }
 
+/** Alerts of ours about a sink. */
+const ownAlerts = new Set(["AlertUndelivered", "SinkDisabled", "SinkFailing"]);
+
 const firstRetry = 1000;
 const longestRetry = 300_000;
 /** After so many failures in a row one message at a time is tried, until one gets through. */
@@ -186,7 +189,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     log(
       `${item.sink}: ${titleOf(item.body)} was not delivered: ${why}; \`dropwatch outbox\` has it`,
     );
-    happen(item.sink, short(why));
+    if (!isAboutItself(item)) happen(item.sink, short(why));
     if (dead.length <= mostDead) return;
     const [oldest] = dead.splice(0, 1);
     forget(oldest!);
@@ -530,6 +533,16 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       );
     },
   };
+}
+
+/** That a sink wasn't told that it isn't told is no news. */
+function isAboutItself({ sink, body }: Item): boolean {
+  const alerts = body.is === "alert"
+    ? [body.alert.data]
+    : body.is === "notification"
+    ? body.notification.alerts
+    : [];
+  return alerts.every(({ alert, labels }) => ownAlerts.has(alert) && labels["sink"] === sink);
 }
 
 /** What writes down what happens does so in order. */

@@ -1,5 +1,5 @@
-// Rules that are always there: what went wrong with rules is an alert like any other. A rule of the
-// same name takes their place.
+// Rules that are always there: what goes wrong with rules, with sinks or with the state is an alert like
+// any other, which those sinks tell that still can. A rule of the same name takes their place.
 import type { CheckedRule } from "./checked.ts";
 import type { HealthEvent, HealthField } from "../watch/health.ts";
 import { milliseconds } from "./duration.ts";
@@ -41,7 +41,16 @@ function ownRule(
 }
 
 /** The names of rules that are always there. */
-export const ownRuleNames = ["RuleError", "RuleDisabled", "ReloadFailed"] as const;
+export const ownRuleNames = [
+  "RuleError",
+  "RuleDisabled",
+  "ReloadFailed",
+  "SinkFailing",
+  "SinkDisabled",
+  "NotificationsThrottled",
+  "AlertUndelivered",
+  "StateNotSaved",
+] as const;
 
 /**
  * The rules that are always there, as the config has them; `interval` is that of ticks, in
@@ -93,6 +102,54 @@ function rulesFor(interval: number): CheckedRule[] {
           labels.file || "the rules"
         } can't be loaded as it is now (${labels.why}): its last good ` +
         `version goes on, if there was one`,
+    ),
+    ownRule(
+      "SinkFailing",
+      "sinkFailing",
+      ["sink", "why"],
+      soon,
+      "warning",
+      ({ labels }) =>
+        `the sink ${labels.sink} fails again and again (${labels.why}): what it is to tell waits`,
+    ),
+    ownRule(
+      "SinkDisabled",
+      "sinkDisabled",
+      ["sink", "why"],
+      soon,
+      "critical",
+      ({ labels }) => `nothing is sent to the sink ${labels.sink} any more (${labels.why})`,
+    ),
+    {
+      ...ownRule(
+        "NotificationsThrottled",
+        "throttled",
+        ["sink"],
+        soon,
+        "info",
+        ({ labels }) =>
+          `the sink ${labels.sink} takes less than there is to tell: messages wait, and groups are ` +
+          `told less often`,
+      ),
+      for: 30_000,
+    },
+    ownRule(
+      "AlertUndelivered",
+      "undelivered",
+      ["sink", "why"],
+      300_000 - (300_000 % interval),
+      "warning",
+      ({ labels }) =>
+        `${labels.sink} was not told of an alert (${labels.why}): \`dropwatch outbox list\` has it`,
+    ),
+    ownRule(
+      "StateNotSaved",
+      "stateFailed",
+      [],
+      soon,
+      "warning",
+      () =>
+        "the state can't be saved: alerts are told all the same, but a restart wouldn't know of them",
     ),
   ];
 }

@@ -38,6 +38,7 @@ export type HealthWhere = {
   readonly event?: HealthEvent | readonly HealthEvent[];
   readonly rule?: string | readonly string[];
   readonly file?: string | readonly string[];
+  readonly sink?: string | readonly string[];
   readonly why?: string | readonly string[];
 };
 

@@ -31,6 +31,42 @@ export const sinkUsages: readonly string[] = Object.values(sinkMakers)
   .map(({ of: { name, value } }) => value === undefined ? name : `${name}=${value}`);
 
 /**
+ * What a config's sink is, without making it: its name, its sort and its text. A sink of the config's own
+ * is known by its methods.
+ */
+export function describeSink(given: string | Sink | SinkSpec): SinkDescription {
+  if (typeof given !== "string" && !("kind" in given)) {
+    const sort = "send" in given
+      ? "changes"
+      : "notify" in given
+      ? "groups"
+      : "mirror" in given
+      ? "mirror"
+      : "heartbeat";
+    const sendResolved = "notify" in given ? given.sendResolved : undefined;
+    return { name: given.name, sort, sendResolved, text: textOf };
+  }
+  const kindName = typeof given === "string" ? given.split("=", 1)[0]! : given.kind;
+  const kind = sinkMakers[kindName]?.of;
+  if (kind === undefined) throw unknownSink(kindName, Object.keys(sinkMakers));
+  const { name = kindName, text, sendResolved }: CommonOptions = typeof given === "string"
+    ? {}
+    : given.options;
+  return {
+    name,
+    sort: kind.sort,
+    sendResolved,
+    text: (notification) =>
+      text === undefined ? textOf(notification) : ownText(notification, text(notification)),
+  };
+}
+
+export interface SinkDescription extends Pick<SinkKind<never>, "name" | "sort"> {
+  readonly sendResolved: boolean | undefined;
+  readonly text: (notification: Notification) => NotificationText;
+}
+
+/**
  * Makes the sink that a word stands for.
  *
  * @throws DropwatchError UNKNOWN_SINK, BAD_SINK_OPTION.
