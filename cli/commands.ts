@@ -1,12 +1,16 @@
 // All commands, in the order in which the help lists them.
 import type { Command } from "./command.ts";
+import { alertsCommand } from "./commands/alerts.ts";
 import { checkCommand } from "./commands/check.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { newCommand } from "./commands/new.ts";
 import { reasonCommand, reasonsCommand } from "./commands/reason.ts";
+import { outboxCommand } from "./commands/outbox.ts";
 import { recordCommand } from "./commands/record.ts";
 import { replayCommand } from "./commands/replay.ts";
+import { silenceCommand } from "./commands/silence.ts";
+import { sinkCommand } from "./commands/sink.ts";
 import { stacksCommand } from "./commands/stacks.ts";
 import { tailCommand } from "./commands/tail.ts";
 import { testCommand } from "./commands/run_tests.ts";
@@ -24,5 +28,9 @@ export const commands: readonly Command[] = [
   testCommand,
   replayCommand,
   newCommand,
+  alertsCommand,
+  silenceCommand,
+  outboxCommand,
+  sinkCommand,
   doctorCommand,
 ];

@@ -8,6 +8,7 @@ import {
   badOption,
   brokenConfig,
   missingArgument,
+  noState,
   printable,
   unknownSource,
   unreadableFile,
@@ -63,6 +64,17 @@ const defaultConfig = "dropwatch.config.ts";
 const defaultMaxKeys = 4096;
 /** Where a config finds the sinks that come with dropwatch. */
 const sinksSymbol = Symbol.for("dropwatch.sinks");
+
+/**
+ * The folder of the state, for a command that needs nothing else.
+ *
+ * @throws DropwatchError NO_STATE.
+ */
+export async function readState(given: Given): Promise<string> {
+  const state = given.text("state") ?? (await loadConfig(given.text("config"))).state;
+  if (state === undefined) throw noState(undefined);
+  return state;
+}
 
 /** Reads the config and the options of a command. */
 export async function readSetting(

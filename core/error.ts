@@ -126,6 +126,20 @@ export function unknownCommand(command: string, nearest: readonly string[]): Dro
   );
 }
 
+/** A command has verbs, and the word behind it is none: `silence add`, `outbox list`. */
+export function unknownVerb(
+  command: string,
+  word: string,
+  verbs: readonly string[],
+  nearest: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "UNKNOWN_VERB",
+    `Cannot run ${command} ${quote(word)}: expected ${verbs.join(", ")}${suggest(nearest)}`,
+    { data: { command, word, verbs, nearest } },
+  );
+}
+
 /** An option has no value, one that can't be used, or more than one where it takes one. */
 export function badOption(option: string, value: unknown, expected: string): DropwatchError {
   return new DropwatchError(
@@ -505,6 +519,36 @@ export function badState(file: string, cause: unknown): DropwatchError {
     "BAD_STATE",
     `Cannot open the state: ${readReason(cause)}; where it is damaged, move it away to begin anew`,
     { place: { file }, cause },
+  );
+}
+
+/**
+ * There is no state in the folder of `--state`, or no folder was named: silences, the outbox and what
+ * became of alerts are kept where `watch` runs with `--state`.
+ */
+export function noState(folder: string | undefined): DropwatchError {
+  return new DropwatchError(
+    "NO_STATE",
+    folder === undefined
+      ? "Cannot find a state: --state DIR (or `state` in dropwatch.config.ts) names the folder that `watch` " +
+        "keeps it in"
+      : "Cannot find a state: there is none in this folder; `dropwatch watch --state DIR` makes one",
+    { place: folder === undefined ? undefined : { file: folder }, data: { folder } },
+  );
+}
+
+/** No silence, message or alert has an id that begins so, or several have. */
+export function unknownId(
+  what: string,
+  written: string,
+  several: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "UNKNOWN_ID",
+    `Cannot find the ${what} ${quote(written)}: ${
+      several.length === 0 ? "there is none" : `several begin so: ${several.join(", ")}`
+    }`,
+    { data: { what, written, several } },
   );
 }
 

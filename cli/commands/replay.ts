@@ -1,13 +1,6 @@
 // Runs rules over a capture, as fast as it goes: what would have fired, when, for how long, and how
 // that changes with the thresholds.
-import {
-  exitCode,
-  jsonLine,
-  missingArgument,
-  printable,
-  quote,
-  showError,
-} from "../../core/error.ts";
+import { exitCode, jsonLine, missingArgument, showError } from "../../core/error.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import { replayRules } from "../../core/replay.ts";
 import type { Firing, Replayed, SweepStep } from "../../core/replay.ts";
@@ -16,6 +9,7 @@ import { findRuleFiles } from "../../core/rule/load.ts";
 import { replaySource } from "../../plugins/sources/replay.ts";
 import type { Command, Terminal } from "../command.ts";
 import { readRules, readSetting } from "../setting.ts";
+import { showLabel, showTime, table } from "../table.ts";
 
 /** By what thresholds are multiplied. */
 const factors = [0.1, 0.2, 0.5, 1, 2, 5, 10];
@@ -165,20 +159,4 @@ function sweepTable(sweep: readonly SweepStep[]): string[] {
     );
   }
   return lines.length === 0 ? ["no threshold of the sweep makes a rule fire"] : lines;
-}
-
-/** Columns as wide as their widest cell. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]!.length)));
-  return [head, ...rows].map((row) =>
-    row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()
-  );
-}
-
-function showLabel(value: string): string {
-  return /^[\w.:@/-]+$/.test(value) ? value : quote(printable(value));
-}
-
-function showTime(at: number): string {
-  return new Date(at).toISOString().slice(0, 19).replace("T", " ");
 }

@@ -1,0 +1,98 @@
+// What is still to be delivered, and what was given up.
+import type { Body, OutboxRow } from "../../core/alert/outbox.ts";
+import { exitCode, jsonLine, printable } from "../../core/error.ts";
+import { showDuration } from "../../core/rule/duration.ts";
+import { plural } from "../../core/number.ts";
+import { findId, openBeside } from "../../core/store_beside.ts";
+import type { Command } from "../command.ts";
+import { readState } from "../setting.ts";
+import { showTime, table } from "../table.ts";
+import { verbOf, wordOf } from "../verb.ts";
+
+export const outboxCommand: Command = {
+  name: "outbox",
+  usage: "list | show ID | retry ID | drop ID",
+  doc: "what is undelivered: what waits, and what was given up, to send or to drop",
+  words: 2,
+  options: ["state", "config", "json"],
+  examples: [
+    "dropwatch outbox list",
+    "dropwatch outbox show msg_3f2a",
+    "dropwatch outbox retry all",
+  ],
+  async run(given, terminal) {
+    const verb = verbOf("outbox", given.words[0], ["list", "show", "retry", "drop"]);
+    const state = openBeside(await readState(given));
+    const now = Date.now();
+    const timestamp = new Date(now).toISOString();
+    try {
+      const rows = state.outbox();
+      if (verb === "list") {
+        for (const row of given.flag("json") ? rows : []) {
+          terminal.out(jsonLine({ type: "message", timestamp, data: asJson(row) }));
+        }
+        if (given.flag("json")) return exitCode.done;
+        if (rows.length === 0) terminal.log("all that was to be told has arrived");
+        else terminal.out(tableOf(rows, now).join("\n"));
+        return exitCode.done;
+      }
+      const word = wordOf(`outbox ${verb}`, given.words, "the message's id");
+      if (word === "all" && verb !== "show") {
+        const dead = rows.filter((row) => row.state === "dead");
+        for (const { id } of dead) verb === "retry" ? state.retry(id) : state.drop(id);
+        const did = verb === "retry" ? "will be sent again" : "dropped";
+        terminal.log(`${plural(dead.length, "message")} that had been given up ${did}`);
+        return exitCode.done;
+      }
+      const id = findId("message", word, rows.map((row) => row.id));
+      const row = rows.find((each) => each.id === id)!;
+      if (verb === "show") terminal.out(show(row, given.flag("json"), timestamp));
+      else if (verb === "drop") {
+        state.drop(id);
+        terminal.log(`${id} is dropped`);
+      } else if (state.retry(id)) terminal.log(`${id} will be sent again`);
+      else terminal.log(`${id} wasn't given up: its next attempt is at ${showTime(row.nextAt)}`);
+      return exitCode.done;
+    } finally {
+      state.close();
+    }
+  },
+};
+
+function tableOf(rows: readonly OutboxRow[], now: number): string[] {
+  return table(
+    ["id", "sink", "state", "tells of", "age", "attempts", "next", "why"],
+    rows.map(({ id, sink, state, body, created, attempts, nextAt, error }) => [
+      id.slice(0, 12),
+      sink,
+      state === "dead" ? "given up" : "waits",
+      titleOf(body),
+      showDuration(now - created),
+      String(attempts),
+      state === "dead" ? "" : nextAt <= now ? "now" : `in ${showDuration(nextAt - now)}`,
+      printable(error).slice(0, 60),
+    ]),
+  );
+}
+
+function titleOf(body: Body): string {
+  if (body.is === "alert") return printable(`${body.alert.data.alert} ${body.alert.data.status}`);
+  if (body.is === "mirror") return "all alerts";
+  const { alerts, status, firing, resolved } = body.notification;
+  const more = firing + resolved - 1;
+  return printable(`${alerts[0]?.alert} ${status}${more > 0 ? ` and ${more} more` : ""}`);
+}
+
+function asJson({ created, nextAt, ...row }: OutboxRow): unknown {
+  return {
+    ...row,
+    created: new Date(created).toISOString(),
+    nextAt: new Date(nextAt).toISOString(),
+  };
+}
+
+function show(row: OutboxRow, json: boolean, timestamp: string): string {
+  const data = asJson(row);
+  if (json) return jsonLine({ type: "message", timestamp, data });
+  return JSON.stringify(data, null, 2).split("\n").map(printable).join("\n");
+}

@@ -1,0 +1,116 @@
+// Silences: for some time nobody is told of what they match.
+import { makeSilence, silenceState } from "../../core/alert/silence.ts";
+import type { Silence } from "../../core/alert/silence.ts";
+import { showMatcher } from "../../core/alert/matcher.ts";
+import { exitCode, jsonLine, missingArgument, printable } from "../../core/error.ts";
+import { showDuration } from "../../core/rule/duration.ts";
+import { findId, openBeside } from "../../core/store_beside.ts";
+import type { Command } from "../command.ts";
+import { readState } from "../setting.ts";
+import { showTime, table } from "../table.ts";
+import { verbOf, wordOf } from "../verb.ts";
+
+export const silenceCommand: Command = {
+  name: "silence",
+  usage: "add MATCHER… | list | expire ID",
+  doc: "keep alerts quiet for some time: nobody is told of what matches",
+  words: Infinity,
+  options: ["duration", "comment", "author", "all", "state", "config", "json"],
+  examples: [
+    `dropwatch silence add 'alertname="SocketFilterDrops"' 'owner=~"sync.*"' --duration 2h --comment "upgrade"`,
+    "dropwatch silence list",
+    "dropwatch silence expire 7c1f",
+  ],
+  async run(given, terminal) {
+    const verb = verbOf("silence", given.words[0], ["add", "list", "expire"]);
+    const state = openBeside(await readState(given), verb === "add");
+    const now = Date.now();
+    const show = (silence: Silence): void =>
+      terminal.out(
+        given.flag("json")
+          ? jsonLine({
+            type: "silence",
+            timestamp: new Date(now).toISOString(),
+            data: asJson(silence, now),
+          })
+          : `${silence.id}  ${silenceState(silence, now)} until ${showTime(silence.endsAt)}`,
+      );
+    try {
+      if (verb === "add") {
+        const duration = given.time("duration");
+        if (duration === undefined) throw missingArgument("silence add", "--duration, such as 2h");
+        const { SUDO_USER, USER = "unknown" } = process.env;
+        const silence = makeSilence({
+          id: crypto.randomUUID(),
+          matchers: given.words.slice(1),
+          startsAt: now,
+          duration,
+          createdBy: given.text("author") ?? SUDO_USER ?? USER,
+          comment: given.text("comment") ?? "",
+        });
+        state.putSilence(silence);
+        show(silence);
+      } else if (verb === "expire") {
+        const all = state.silences();
+        const id = findId(
+          "silence",
+          wordOf("silence expire", given.words, "the silence's id"),
+          all.map((each) => each.id),
+        );
+        const silence = all.find((each) => each.id === id)!;
+        const over = {
+          ...silence,
+          endsAt: Math.min(silence.endsAt, now),
+          startsAt: Math.min(silence.startsAt, now),
+        };
+        state.putSilence(over);
+        show(over);
+      } else {
+        const silences = state.silences()
+          .filter((each) => given.flag("all") || silenceState(each, now) !== "expired")
+          .sort((a, b) => a.endsAt - b.endsAt);
+        if (given.flag("json")) silences.forEach(show);
+        else if (silences.length === 0) terminal.log("no silence: everybody is told of everything");
+        else terminal.out(tableOf(silences, now).join("\n"));
+      }
+      return exitCode.done;
+    } finally {
+      state.close();
+    }
+  },
+};
+
+function tableOf(silences: readonly Silence[], now: number): string[] {
+  return table(
+    ["id", "state", "matches", "ends", "by", "comment"],
+    silences.map((each) => {
+      const state = silenceState(each, now);
+      const { id, matchers, startsAt, endsAt, createdBy, comment } = each;
+      return [
+        id.slice(0, 8),
+        state,
+        printable(matchers.map(showMatcher).join(" ")),
+        state === "expired"
+          ? `${showDuration(now - endsAt)} ago`
+          : state === "pending"
+          ? `begins in ${showDuration(startsAt - now)}`
+          : `in ${showDuration(endsAt - now)}`,
+        printable(createdBy),
+        printable(comment),
+      ];
+    }),
+  );
+}
+
+function asJson(silence: Silence, now: number): unknown {
+  const { id, matchers, startsAt, endsAt, createdBy, comment } = silence;
+  return {
+    id,
+    state: silenceState(silence, now),
+    matchers: matchers.map(showMatcher),
+    startsAt: new Date(startsAt).toISOString(),
+    endsAt: new Date(endsAt).toISOString(),
+    createdBy,
+    comment,
+  };
+}

@@ -1,0 +1,143 @@
+// What other commands read and change of a state, while `watch` runs on it or not: silences, the outbox,
+// what became of alerts. `watch` sees what they change within a second.
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { AlertMessage } from "./alert/alert.ts";
+import type { AlertEvent } from "./alert/journal.ts";
+import type { OutboxRow } from "./alert/outbox.ts";
+import { mostSilences } from "./alert/silence.ts";
+import type { Silence } from "./alert/silence.ts";
+import { badSilence, badState, noState, unknownId } from "./error.ts";
+import { openDatabase, readOutbox, readSilence, stateFile } from "./store.ts";
+
+/** An alert that somebody can be told of, or that was there not long ago. */
+export interface KnownAlert {
+  readonly fingerprint: string;
+  /** As it is now; undefined where it is over for long. */
+  readonly message: AlertMessage | undefined;
+  /** The last thing that became of it. */
+  readonly last: AlertEvent;
+}
+
+export interface StateBeside {
+  silences(): Silence[];
+  /** Adds one, or puts it in the place of the one with its id. */
+  putSilence(silence: Silence): void;
+  outbox(): OutboxRow[];
+  /** Has a message that was given up sent once more; false where it wasn't given up. */
+  retry(id: string): boolean;
+  drop(id: string): void;
+  /** The newest first. */
+  alerts(): KnownAlert[];
+  /** What became of an alert, the oldest first. */
+  events(fingerprint: string): AlertEvent[];
+  close(): void;
+}
+
+/** Milliseconds for which `watch` may be writing. */
+const patience = 5000;
+const mostAlerts = 1000;
+
+/**
+ * Opens the state in a folder.
+ *
+ * @throws DropwatchError NO_STATE where there is none and none is to be made, BAD_STATE.
+ */
+export function openBeside(folder: string, make = false): StateBeside {
+  const file = stateFile(folder);
+  if (!existsSync(file) && !make) throw noState(folder);
+  let db: ReturnType<typeof openDatabase>;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    db = openDatabase(file, patience);
+  } catch (thrown) {
+    throw badState(file, thrown);
+  }
+  const rows = (sql: string, ...values: (string | number)[]): Record<string, unknown>[] =>
+    db.prepare(sql).all(...values) as Record<string, unknown>[];
+  const silences = (): Silence[] => rows("SELECT * FROM silence").flatMap(readable(readSilence));
+  return {
+    silences,
+    putSilence(silence) {
+      const others = silences().filter(({ id, endsAt }) =>
+        id !== silence.id && endsAt > Date.now()
+      );
+      if (others.length >= mostSilences) {
+        throw badSilence(`there are ${mostSilences} that aren't over: expire some`);
+      }
+      db.prepare("INSERT OR REPLACE INTO silence VALUES (?, ?)")
+        .run(silence.id, JSON.stringify(silence));
+    },
+    outbox: () => rows("SELECT * FROM outbox ORDER BY seq").flatMap(readable(readOutbox)),
+    retry: (id) =>
+      Number(
+        db.prepare(
+          "UPDATE outbox SET state = 'pending', attempts = 0, next_at = 0 WHERE id = ? AND state = 'dead'",
+        ).run(id).changes,
+      ) > 0,
+    drop: (id) => void db.prepare("DELETE FROM outbox WHERE id = ?").run(id),
+    alerts() {
+      const known = new Map(
+        rows("SELECT key, data FROM memory WHERE kind = 'notice'")
+          .flatMap(
+            readable(({ key, data }) =>
+              [
+                key as string,
+                (JSON.parse(data as string) as { message: AlertMessage }).message,
+              ] as const
+            ),
+          ),
+      );
+      const last = rows(
+        "SELECT * FROM event WHERE seq IN (SELECT max(seq) FROM event WHERE fingerprint <> '' " +
+          "GROUP BY fingerprint) ORDER BY seq DESC LIMIT ?",
+        mostAlerts,
+      ).map(readEvent);
+      return last.map((event) => ({
+        fingerprint: event.fingerprint,
+        message: known.get(event.fingerprint),
+        last: event,
+      }));
+    },
+    events: (fingerprint) =>
+      rows(
+        "SELECT * FROM event WHERE fingerprint = ?1 OR message IN " +
+          "(SELECT message FROM event WHERE fingerprint = ?1 AND message <> '') ORDER BY seq",
+        fingerprint,
+      ).map(readEvent)
+        // Of a message that tells of many, only what is about this one, or about the message itself.
+        .filter((event) => event.fingerprint === "" || event.fingerprint === fingerprint),
+    close: () => db.close(),
+  };
+}
+
+/**
+ * The one of some ids that begins as people wrote it.
+ *
+ * @throws DropwatchError UNKNOWN_ID where there is none, or several.
+ */
+export function findId(what: string, written: string, ids: readonly string[]): string {
+  const found = [...new Set(ids)].filter((id) => id === written || id.startsWith(written));
+  const exact = found.find((id) => id === written);
+  if (exact !== undefined) return exact;
+  if (found.length === 1 && written !== "") return found[0]!;
+  throw unknownId(what, written, found.length === 0 ? [] : found.slice(0, 5));
+}
+
+function readEvent(row: Record<string, unknown>): AlertEvent {
+  const { at, kind, fingerprint, message, sink, text } = row;
+  return { at, kind, fingerprint, message, sink, text } as AlertEvent;
+}
+
+/** A row that can't be read is left out: `watch` says so. */
+function readable<T>(
+  read: (row: Record<string, unknown>) => T,
+): (row: Record<string, unknown>) => T[] {
+  return (row) => {
+    try {
+      return [read(row)];
+    } catch {
+      return [];
+    }
+  };
+}
