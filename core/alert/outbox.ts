@@ -216,6 +216,24 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     return lane.items.find((item) => !item.sending && item.nextAt <= now && !busy.has(item.group));
   };
 
+  /** In its place, as far behind schedule as it was, and with what it had to tell besides. */
+  const replace = (lane: Lane, before: Item, after: Item): void => {
+    after.body = joined(before.body, after.body);
+    const { created, attempts, nextAt, error } = before;
+    Object.assign(after, { created, attempts, nextAt, error });
+    lane.items = lane.items.filter((each) => each !== after);
+    lane.items[lane.items.indexOf(before)] = after;
+    forget(before);
+    const text = `by ${after.id}, which tells the newest state`;
+    journal.note({
+      at: clock.now(),
+      kind: "replaced",
+      message: before.id,
+      sink: before.sink,
+      text,
+    });
+  };
+
   const throttle = (lane: Lane, now: number): void => {
     if (lane.throttledAt === undefined) {
       lane.throttledAt = now;
@@ -275,7 +293,8 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   const isQuiet = (): boolean =>
     [...lanes.values()].every((lane) =>
       lane.inFlight === 0 &&
-      (lane.disabled !== undefined || dueOf(lane, clock.now()) === undefined)
+      (closing.signal.aborted || lane.disabled !== undefined ||
+        dueOf(lane, clock.now()) === undefined)
     );
   const settle = (): void => {
     if (isQuiet()) idle.resolve();
@@ -367,10 +386,15 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     const most = Math.min(longestRetry, firstRetry * 2 ** failures);
     const pause = Math.max(asked, firstRetry, random() * most);
     item.nextAt = now + pause;
+    // What came meanwhile is truer.
+    const newer = isOrdered(lane.sink)
+      ? undefined
+      : lane.items.find((each) => each !== item && each.group === item.group);
+    if (newer !== undefined) replace(lane, item, newer);
     if (asked > 0 || lane.failures >= failuresToOpen) {
       lane.closedUntil = Math.max(lane.closedUntil, now + pause);
     }
-    change(item);
+    change(newer ?? item);
     const next = `next attempt in ${(pause / 1000).toFixed(1)} s`;
     journal.note({
       at: now,
@@ -410,22 +434,8 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       const before = body.is === "alert"
         ? undefined
         : lane.items.find((each) => each.group === group && !each.sending);
-      if (before !== undefined) {
-        // In its place, as far behind schedule as it was, and with what it had to tell besides.
-        item.body = joined(before.body, body);
-        item.created = before.created;
-        item.attempts = before.attempts;
-        item.nextAt = before.nextAt;
-        lane.items[lane.items.indexOf(before)] = item;
-        forget(before);
-        journal.note({
-          at: now,
-          kind: "replaced",
-          message: before.id,
-          sink: sinkName,
-          text: `by ${item.id}, which tells the newest state`,
-        });
-      } else lane.items.push(item);
+      lane.items.push(item);
+      if (before !== undefined) replace(lane, before, item);
       change(item);
       if (lane.disabled !== undefined) bury(lane, item, lane.disabled);
       else if (lane.items.length > limit) {
@@ -513,17 +523,18 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       return taken;
     },
     async close(patience) {
+      if (patience > 0) {
+        idle = Promise.withResolvers();
+        send();
+        const enough = Promise.withResolvers<void>();
+        const cancel = clock.after(patience, enough.resolve);
+        await Promise.race([idle.promise, enough.promise]);
+        cancel();
+      }
       idle = Promise.withResolvers();
-      if (patience > 0) send();
-      settle();
-      const enough = Promise.withResolvers<void>();
-      const cancel = clock.after(patience, enough.resolve);
-      await Promise.race([idle.promise, enough.promise]);
-      cancel();
       closing.abort(new DeliveryError("dropwatch ends"));
       wake?.cancel();
-      idle = Promise.withResolvers();
-      if ([...lanes.values()].every(({ inFlight }) => inFlight === 0)) idle.resolve();
+      settle();
       await idle.promise;
       return new Map(
         [...lanes.values()].map(({ sink: { name }, items }) => [
