@@ -344,7 +344,8 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
         let group = groups.get(id);
         if (group === undefined) {
           group = makeGroup(id, sink, route, key, labels, now);
-          const waited = now - Date.parse(entry.message.timestamp);
+          // A capture's time, or a clock that was set, may be ahead of ours.
+          const waited = Math.max(0, now - Date.parse(entry.message.timestamp));
           group.nextAt = "notify" in sink ? now + Math.max(0, route.groupWait - waited) : now;
           groups.set(id, group);
         }
