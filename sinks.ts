@@ -17,4 +17,4 @@
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
 export { stdout } from "./plugins/sinks/stdout.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
-export type { WebhookOptions } from "./plugins/sinks/webhook.ts";
+export type { WebhookFormat, WebhookOptions } from "./plugins/sinks/webhook.ts";

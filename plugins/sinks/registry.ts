@@ -20,9 +20,14 @@ export type SinkSetting =
     readonly warn?: boolean;
   };
 
+const makers = [
+  stdout,
+  webhook,
+] as unknown as SinkMaker<never>[];
+
 /** All kinds, by their names. */
 export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
-  ([stdout, webhook] as unknown as SinkMaker<never>[]).map((maker) => [maker.of.name, maker]),
+  makers.map((maker) => [maker.of.name, maker]),
 );
 
 /** How each is written on the command line: `stdout`, `webhook=URL`. */
