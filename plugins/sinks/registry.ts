@@ -6,6 +6,7 @@ import type { Sink } from "../../core/alert/sink.ts";
 import { ownText, textOf } from "../../core/alert/text.ts";
 import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
+import { alertmanager } from "./alertmanager.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { stdout } from "./stdout.ts";
@@ -23,6 +24,7 @@ export type SinkSetting =
 const makers = [
   stdout,
   webhook,
+  alertmanager,
 ] as unknown as SinkMaker<never>[];
 
 /** All kinds, by their names. */
