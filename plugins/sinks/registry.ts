@@ -9,6 +9,7 @@ import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { pagerduty } from "./pagerduty.ts";
 import { stdout } from "./stdout.ts";
 import { webhook } from "./webhook.ts";
 
@@ -24,6 +25,7 @@ export type SinkSetting =
 const makers = [
   stdout,
   webhook,
+  pagerduty,
   alertmanager,
 ] as unknown as SinkMaker<never>[];
 
