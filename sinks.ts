@@ -20,5 +20,7 @@ export type { AlertmanagerOptions } from "./plugins/sinks/alertmanager.ts";
 export { pagerduty } from "./plugins/sinks/pagerduty.ts";
 export type { PagerdutyOptions } from "./plugins/sinks/pagerduty.ts";
 export { stdout } from "./plugins/sinks/stdout.ts";
+export { telegram } from "./plugins/sinks/telegram.ts";
+export type { TelegramOptions } from "./plugins/sinks/telegram.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
 export type { WebhookFormat, WebhookOptions } from "./plugins/sinks/webhook.ts";

@@ -11,6 +11,7 @@ import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { pagerduty } from "./pagerduty.ts";
 import { stdout } from "./stdout.ts";
+import { telegram } from "./telegram.ts";
 import { webhook } from "./webhook.ts";
 
 /** What all sinks of a run are made with. */
@@ -25,6 +26,7 @@ export type SinkSetting =
 const makers = [
   stdout,
   webhook,
+  telegram,
   pagerduty,
   alertmanager,
 ] as unknown as SinkMaker<never>[];
