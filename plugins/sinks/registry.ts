@@ -9,6 +9,7 @@ import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { ntfy } from "./ntfy.ts";
 import { pagerduty } from "./pagerduty.ts";
 import { stdout } from "./stdout.ts";
 import { telegram } from "./telegram.ts";
@@ -27,6 +28,7 @@ const makers = [
   stdout,
   webhook,
   telegram,
+  ntfy,
   pagerduty,
   alertmanager,
 ] as unknown as SinkMaker<never>[];
