@@ -17,6 +17,8 @@
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
 export { alertmanager } from "./plugins/sinks/alertmanager.ts";
 export type { AlertmanagerOptions } from "./plugins/sinks/alertmanager.ts";
+export { heartbeat } from "./plugins/sinks/heartbeat.ts";
+export type { HeartbeatOptions } from "./plugins/sinks/heartbeat.ts";
 export { ntfy } from "./plugins/sinks/ntfy.ts";
 export type { NtfyOptions } from "./plugins/sinks/ntfy.ts";
 export { pagerduty } from "./plugins/sinks/pagerduty.ts";

@@ -7,6 +7,7 @@ import { ownText, textOf } from "../../core/alert/text.ts";
 import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { alertmanager } from "./alertmanager.ts";
+import { heartbeat } from "./heartbeat.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { ntfy } from "./ntfy.ts";
@@ -31,6 +32,7 @@ const makers = [
   ntfy,
   pagerduty,
   alertmanager,
+  heartbeat,
 ] as unknown as SinkMaker<never>[];
 
 /** All kinds, by their names. */
