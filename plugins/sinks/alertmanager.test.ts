@@ -17,10 +17,12 @@ import {
   WebhookSchema,
 } from "../../test/services/alertmanager.ts";
 import type { WebhookBody } from "../../test/services/alertmanager.ts";
-import { notificationOf, sinkOf } from "../../test/sink.ts";
+import { notificationOf, sinkOf, testSetting } from "../../test/sink.ts";
 import * as v from "valibot";
-import { alertmanager } from "./alertmanager.ts";
+import { textOf } from "../../core/alert/text.ts";
+import { alertmanager, alertmanagerSink } from "./alertmanager.ts";
 import type { AlertmanagerOptions } from "./alertmanager.ts";
+import type { SinkContext } from "./kind.ts";
 import type { SinkSetting } from "./registry.ts";
 import { alertmanagerBody } from "./webhook.ts";
 
@@ -41,6 +43,17 @@ const sinkWith = (
   options: AlertmanagerOptions,
   setting: Partial<SinkSetting> = {},
 ): MirrorSink => sinkOf<MirrorSink>(alertmanager(options), setting);
+/** What a sink is made with that has no secrets. */
+const plainContext: SinkContext = {
+  ...testSetting,
+  name: "alertmanager",
+  now: Date.now,
+  secret: (_, secret) => String(secret),
+  keepSecret: () => {},
+  hide: (text) => text,
+  text: textOf,
+  trace: undefined,
+};
 const ago = (ms: number): string => new Date(Date.now() - ms).toISOString();
 /** As Alertmanager has labels: UTF-8, and none that is empty. */
 const asTaken = (labels: Readonly<Record<string, string>>): Record<string, string> =>
@@ -301,6 +314,19 @@ describe("to several members", () => {
       expect([error.name, error.final]).toEqual(["DeliveryError", status === 400]);
       expect(members.map(({ received }) => received.length)).toEqual([requests, requests]);
     }
+  });
+
+  test("one that hangs is left after its time, and the round is delivered by the other", async () => {
+    members[1].answer = () => {};
+    const { host } = new URL(members[1].url());
+    const sink = alertmanagerSink(
+      { urls: members.map((member) => member.url()) },
+      { ...plainContext, log: (line) => logged.push(line) },
+      100,
+    );
+    expect(await sink.mirror([alertOf()], context)).toEqual({ answer: "1 of 2 members" });
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain(`${host} didn't take all alerts: no answer (`);
   });
 
   test("nothing is sent where nothing fires", async () => {

@@ -33,7 +33,7 @@ const keepResolved = 300_000;
 const memberTimeout = 10_000;
 
 /** Keeps Alertmanager's picture of the alerts. */
-export const alertmanager: SinkMaker<AlertmanagerOptions> = sinkKind({
+export const alertmanager: SinkMaker<AlertmanagerOptions> = sinkKind<AlertmanagerOptions>({
   name: "alertmanager",
   doc: "sends all alerts to Alertmanager, again and again, as Prometheus does",
   value: "URL[,URL…]",
@@ -50,7 +50,7 @@ export const alertmanager: SinkMaker<AlertmanagerOptions> = sinkKind({
     bearer: v.optional(SecretSchema),
   },
   fromWord: (value) => ({ urls: value.split(",").map(secretWord) }),
-  make: alertmanagerSink,
+  make: (options, context) => alertmanagerSink(options, context),
 });
 
 interface Member {
@@ -61,11 +61,16 @@ interface Member {
 }
 
 /**
- * A sink that mirrors alerts to the members of an Alertmanager.
+ * A sink that mirrors alerts to the members of an Alertmanager, each of which has so many milliseconds
+ * for a round.
  *
  * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL, or for two ways to say who we are.
  */
-export function alertmanagerSink(options: AlertmanagerOptions, context: SinkContext): MirrorSink {
+export function alertmanagerSink(
+  options: AlertmanagerOptions,
+  context: SinkContext,
+  timeout: number = memberTimeout,
+): MirrorSink {
   const members = ([options.urls].flat() as Secret[]).map((url) => memberAt(url, context));
   const headers = { "content-type": "application/json", ...authorization(options, context) };
   const every = milliseconds(options.every ?? "1m");
@@ -91,7 +96,7 @@ export function alertmanagerSink(options: AlertmanagerOptions, context: SinkCont
         url: string,
         bodies: readonly string[],
       ): Promise<DeliveryError | undefined> {
-        const waiting = AbortSignal.any([signal, AbortSignal.timeout(memberTimeout)]);
+        const waiting = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
         let refused: DeliveryError | undefined;
         for (const body of bodies) {
           try {

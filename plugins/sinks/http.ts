@@ -81,7 +81,7 @@ export async function request(
   throw new DeliveryError(`answered ${status}${short === "" ? "" : `: ${short}`}`, {
     final: !again(status),
     gone: status === 410,
-    ...(wait === undefined ? {} : { retryAfter: Math.min(longestWait, wait) }),
+    ...(wait === undefined ? {} : { retryAfter: Math.min(longestWait, Math.max(0, wait)) }),
   });
 }
 

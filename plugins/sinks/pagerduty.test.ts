@@ -148,7 +148,12 @@ describe("an event", () => {
 
   test("over 512 KB goes without its details", async () => {
     const long = "x".repeat(600_000);
-    const event = await sent([alertOf({ annotations: { summary: long, description: long } })]);
+    const runbook = `https://wiki.example/${long}`;
+    const event = await sent(
+      [alertOf({ annotations: { summary: long, description: long, runbook } })],
+      { externalURL: runbook },
+    );
+    expect([event.links, event.client_url]).toEqual([[], undefined]);
     expect(event.payload.summary).toMatch(/^FIRING SocketFilterDrops: x+…$/);
     expect(event.payload.summary).toHaveLength(1024);
     expect(event.payload.custom_details)

@@ -29,6 +29,7 @@ const maxBody = 512_000;
 /** Not limited by what PagerDuty writes; nobody looks at more. */
 const maxField = 255;
 const maxLinks = 10;
+const maxUrl = 2000;
 const maxOthers = 20;
 
 /** Opens and resolves incidents. */
@@ -105,7 +106,9 @@ export function pagerdutyEvent(
       },
       links: linksOf(links),
       client: "dropwatch",
-      ...(isHttpUrl(externalURL) ? { client_url: new URL(externalURL).href } : {}),
+      ...(isHttpUrl(externalURL) && externalURL.length <= maxUrl
+        ? { client_url: new URL(externalURL).href }
+        : {}),
     });
   const whole = event(detailsOf(notification, text));
   if (Buffer.byteLength(whole) <= maxBody) return whole;
@@ -139,6 +142,10 @@ function detailsOf(
 }
 
 function linksOf(links: readonly Link[]): { readonly href: string; readonly text: string }[] {
-  const byUrl = new Map(links.map(({ url, text }) => [url, { href: url, text }]));
+  const byUrl = new Map(
+    links.filter(({ url }) => url.length <= maxUrl).map((
+      { url, text },
+    ) => [url, { href: url, text }]),
+  );
   return [...byUrl.values()].slice(0, maxLinks);
 }

@@ -137,6 +137,7 @@ describe("a format", () => {
   const notification = notificationOf(alerts, {
     receiver: "hook",
     groupKey: `{}:{alertname="SocketFilterDrops"}`,
+    groupLabels: { alertname: "SocketFilterDrops", comm: "" },
     externalURL: "https://dropwatch.example/",
   });
 
@@ -247,7 +248,7 @@ describe("a format", () => {
       }, some);
       const native = nativeBody(notification);
       const theirs = alertmanagerBody(notification);
-      const event = cloudEventBody(notification, "msg_7", "host");
+      const event = cloudEventBody(notification, "msg_7", "h".repeat(253));
       for (const body of [native, theirs, event]) {
         expect(Buffer.byteLength(body)).toBeLessThan(20_000);
       }

@@ -138,17 +138,21 @@ export function nativeBody(notification: Notification): string {
  */
 export function cloudEventBody(notification: Notification, id: string, host: string): string {
   const { status, timestamp, alerts: [worst] } = notification;
-  return fitting(notification, (alerts) => ({
-    specversion: "1.0",
-    id,
-    source: `//${host.replace(/[^A-Za-z0-9.-]/g, "-")}/dropwatch`,
-    type: `dropwatch.alert.${status}`,
-    time: timestamp,
-    // A String of CloudEvents has no control characters and no half ones.
-    subject: shorten(printable(`${worst!.alert}/${worst!.fingerprint}`).toWellFormed(), 256),
-    datacontenttype: "application/json",
-    data: nativeData(notification, alerts),
-  }));
+  return fitting(
+    notification,
+    (alerts) => nativeData(notification, alerts),
+    (data) => ({
+      specversion: "1.0",
+      id,
+      source: `//${host.replace(/[^A-Za-z0-9.-]/g, "-")}/dropwatch`,
+      type: `dropwatch.alert.${status}`,
+      time: timestamp,
+      // A String of CloudEvents has no control characters and no half ones.
+      subject: `${shorten(printable(worst!.alert).toWellFormed(), 200)}/${worst!.fingerprint}`,
+      datacontenttype: "application/json",
+      data,
+    }),
+  );
 }
 
 function nativeData(
@@ -177,7 +181,7 @@ export function alertmanagerBody(notification: Notification): string {
       receiver,
       status,
       alerts,
-      groupLabels,
+      groupLabels: withoutEmpty(groupLabels),
       commonLabels: inCommon(alerts.map(({ labels }) => labels)),
       commonAnnotations: inCommon(alerts.map(({ annotations }) => annotations)),
       externalURL,
@@ -188,22 +192,28 @@ export function alertmanagerBody(notification: Notification): string {
   });
 }
 
+/** Alertmanager knows no label without a value. */
+function withoutEmpty(labels: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
+}
+
 /** Go's time of zero. */
 const stillFiring = "0001-01-01T00:00:00Z";
 
 /**
  * What `make` makes of the alerts of a notification as JSON of less than 20 KB, with as much as has room:
  * all of it; the worst alert whole and the others without evidence and in short; fewer of the others; and
- * at last, of one, short texts and few of them.
+ * at last, of one, short texts and few of them. What `around` puts around that is never cut.
  */
 function fitting(
   { alerts: [worst, ...others] }: Notification,
   make: (alerts: readonly AlertData[]) => unknown,
+  around: (made: unknown) => unknown = (made) => made,
 ): string {
   /** Undefined where it would be too long; what is far too long isn't made into JSON to find that out. */
   const tried = (made: unknown): string | undefined => {
     if (lengthOf(made) >= maxBody) return undefined;
-    const text = jsonLine(made);
+    const text = jsonLine(around(made));
     return Buffer.byteLength(text) < maxBody ? text : undefined;
   };
   const short = (alert: AlertData): AlertData => ({
@@ -231,7 +241,7 @@ function fitting(
     if (text !== undefined) return text;
   }
   // Eight texts in each of five sets, of 40 characters that take six bytes each at most.
-  return jsonLine(cutTexts(alone, 40, 8));
+  return jsonLine(around(cutTexts(alone, 40, 8)));
 }
 
 /** How many characters its texts have: fewer than its JSON. */
