@@ -36,6 +36,7 @@ const memberTimeout = 10_000;
 export const alertmanager: SinkMaker<AlertmanagerOptions> = sinkKind<AlertmanagerOptions>({
   name: "alertmanager",
   doc: "sends all alerts to Alertmanager, again and again, as Prometheus does",
+  sort: "mirror",
   value: "URL[,URL…]",
   options: {
     urls: v.union(

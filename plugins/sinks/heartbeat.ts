@@ -24,6 +24,7 @@ export interface HeartbeatOptions {
 export const heartbeat: SinkMaker<HeartbeatOptions> = sinkKind<HeartbeatOptions>({
   name: "heartbeat",
   doc: "calls a URL every minute while all is well: a dead man's switch",
+  sort: "heartbeat",
   value: "URL",
   options: {
     url: SecretSchema,

@@ -62,6 +62,8 @@ export interface SinkKind<Options extends object> {
   readonly name: string;
   /** One line for the help and the docs. */
   readonly doc: string;
+  /** What it gets: every change of an alert, groups for people, all alerts, or signs of life. */
+  readonly sort: "changes" | "groups" | "mirror" | "heartbeat";
   /** What stands behind `--sink name=`; absent where nothing does. */
   readonly value?: string;
   /** The options beside the common ones: a schema for each, whose message says what it may be. */

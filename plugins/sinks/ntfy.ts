@@ -46,6 +46,7 @@ const resolvedTag = "white_check_mark";
 export const ntfy: SinkMaker<NtfyOptions> = sinkKind({
   name: "ntfy",
   doc: "pushes alerts to phones through ntfy.sh or a server of one's own",
+  sort: "groups",
   value: "TOPIC",
   options: {
     topic: SecretSchema,

@@ -36,6 +36,7 @@ const maxOthers = 20;
 export const pagerduty: SinkMaker<PagerdutyOptions> = sinkKind<PagerdutyOptions>({
   name: "pagerduty",
   doc: "opens and resolves incidents at PagerDuty (Events API v2)",
+  sort: "groups",
   value: "env:NAME",
   options: {
     routingKey: SecretSchema,

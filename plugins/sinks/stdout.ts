@@ -35,6 +35,7 @@ export function stdoutSink(options: StdoutOptions = {}): AlertSink {
 export const stdout: SinkMaker<object> = sinkKind({
   name: "stdout",
   doc: "prints alerts: for people on a terminal, or as JSON with --json",
+  sort: "changes",
   options: {},
   fromWord(value) {
     if (value !== "") throw badSinkOption("stdout", "it takes no value");

@@ -49,6 +49,7 @@ const aChat = "a chat's number, or @name";
 export const telegram: SinkMaker<TelegramOptions> = sinkKind({
   name: "telegram",
   doc: "writes to a Telegram chat as a bot",
+  sort: "groups",
   value: "CHAT",
   options: {
     token: SecretSchema,

@@ -38,6 +38,7 @@ const maxBody = 20_000;
 export const webhook: SinkMaker<WebhookOptions> = sinkKind({
   name: "webhook",
   doc: "posts alerts to a URL as JSON, signed as Standard Webhooks has it",
+  sort: "groups",
   value: "URL",
   options: {
     url: SecretSchema,
