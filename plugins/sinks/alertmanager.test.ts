@@ -353,7 +353,7 @@ describe("to several members", () => {
     for (const { body } of members[0].received) {
       expect(Buffer.byteLength(body)).toBeLessThanOrEqual(1_000_000);
     }
-  });
+  }, 20_000);
 });
 
 describe("options", () => {

@@ -197,7 +197,7 @@ describe("an event", () => {
       }
     }
     expect(service.events).toHaveLength(100);
-  });
+  }, 20_000);
 });
 
 describe("an answer", () => {

@@ -263,7 +263,7 @@ describe("a format", () => {
         expect(1 + data.group.alerts.length + data.group.truncatedAlerts).toBe(some.length);
       }
     }
-  });
+  }, 20_000);
 });
 
 describe("the signature of Standard Webhooks", () => {
