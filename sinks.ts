@@ -15,6 +15,16 @@
  * @module
  */
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export { alertmanager } from "./plugins/sinks/alertmanager.ts";
+export type { AlertmanagerOptions } from "./plugins/sinks/alertmanager.ts";
+export { heartbeat } from "./plugins/sinks/heartbeat.ts";
+export type { HeartbeatOptions } from "./plugins/sinks/heartbeat.ts";
+export { ntfy } from "./plugins/sinks/ntfy.ts";
+export type { NtfyOptions } from "./plugins/sinks/ntfy.ts";
+export { pagerduty } from "./plugins/sinks/pagerduty.ts";
+export type { PagerdutyOptions } from "./plugins/sinks/pagerduty.ts";
 export { stdout } from "./plugins/sinks/stdout.ts";
+export { telegram } from "./plugins/sinks/telegram.ts";
+export type { TelegramOptions } from "./plugins/sinks/telegram.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
-export type { WebhookOptions } from "./plugins/sinks/webhook.ts";
+export type { WebhookFormat, WebhookOptions } from "./plugins/sinks/webhook.ts";

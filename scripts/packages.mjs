@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { callQuietly } from "./child.mjs";
@@ -137,6 +137,32 @@ export function install(commands) {
   }
   const still = missing(commands);
   return still.length === 0 ? undefined : `${command} didn't bring ${still.join(", ")}`;
+}
+
+/**
+ * Unpacks a package of Debian into a directory: its files alone, so that no service of it is set up or
+ * started, and no root is needed.
+ *
+ * @param {string} name
+ * @param {string} directory
+ * @returns {string | undefined} why it couldn't be done
+ */
+export function unpack(name, directory) {
+  const absent = ["apt-get", "dpkg-deb"].filter((command) => which(command) === undefined);
+  if (absent.length > 0) return `no ${absent.join(" and no ")} here`;
+  mkdirSync(directory, { recursive: true });
+  const env = { ...process.env, PATH: searchPath() };
+  const download = ["download", "-q", name];
+  if (spawnSync("apt-get", download, { env, cwd: directory, stdio: "ignore" }).status !== 0) {
+    if (isRoot()) callQuietly("apt-get", ["update", "-q"], { env });
+    const failure = callQuietly("apt-get", download, { env, cwd: directory });
+    if (failure !== undefined) return failure;
+  }
+  const [file] = readdirSync(directory).filter((each) => each.endsWith(".deb"));
+  if (file === undefined) return `apt-get didn't bring ${name}`;
+  const failure = callQuietly("dpkg-deb", ["-x", file, "."], { env, cwd: directory });
+  rmSync(join(directory, file), { force: true });
+  return failure;
 }
 
 function findManager() {

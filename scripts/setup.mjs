@@ -26,7 +26,7 @@ import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { callQuietly, run } from "./child.mjs";
-import { howToInstall, install, isRoot, missing, searchPath, which } from "./packages.mjs";
+import { howToInstall, install, isRoot, missing, searchPath, unpack, which } from "./packages.mjs";
 import { closingLine, DENO_PERMISSIONS, runTests, testArguments } from "./tests.mjs";
 
 /** @typedef {import("./tests.mjs").Runtime} Runtime */
@@ -95,6 +95,7 @@ async function test(args) {
   installDependencies(runtime);
   // The tests that need what is missing are skipped, or fail under DROPWATCH_KERNEL=required.
   bring(["bpftrace", ...FOR_TESTS], "the kernel tests");
+  bringAlertmanager();
   mountTracefs();
   // The directories are the project's, wherever it is started from.
   process.chdir(root);
@@ -263,6 +264,24 @@ function bring(commands, what) {
   say(`installing ${wanted.join(", ")} for ${what}`);
   const failure = install(wanted);
   if (failure !== undefined) say(`cannot install ${wanted.join(", ")}: ${failure}`);
+}
+
+/**
+ * A real Alertmanager for its sink's tests (test/services/alertmanager.ts). It is unpacked, not installed:
+ * the package's service would listen on this machine's port 9093.
+ */
+function bringAlertmanager() {
+  const name = "prometheus-alertmanager";
+  const directory = join(cache, "alertmanager");
+  if ([name, "alertmanager"].some((command) => which(command) !== undefined)) return;
+  if (existsSync(join(directory, "usr/bin", name))) return;
+  say(`unpacking ${name} for the tests of its sink`);
+  const failure = unpack(name, directory);
+  if (failure !== undefined) {
+    say(
+      `cannot unpack ${name}: ${failure}: its sink's tests look for it, or alertmanager, in PATH`,
+    );
+  }
 }
 
 /** systemd mounts it; a container or a small image may have no one who does. */

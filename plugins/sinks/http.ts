@@ -15,6 +15,8 @@ export interface Request {
   readonly wantsText?: boolean;
   /** Which other answers than 2xx are worth another try; 408, 425, 429 and 5xx without it. */
   readonly again?: (status: number) => boolean;
+  /** Milliseconds that the text of a refusal asks to wait, for a receiver that says so there. */
+  readonly waitIn?: (text: string) => number | undefined;
 }
 
 export interface Answer {
@@ -35,10 +37,11 @@ const worthAnother = (status: number): boolean =>
  * @throws DeliveryError that says whether to try again.
  */
 export async function request(
-  { url, method = "POST", headers = {}, body, signal, wantsText = false, again = worthAnother }:
-    Request,
+  asked: Request,
   { hide, trace }: Pick<SinkContext, "hide" | "trace">,
 ): Promise<Answer> {
+  const { url, method = "POST", headers = {}, body, signal, wantsText = false } = asked;
+  const { again = worthAnother, waitIn } = asked;
   const safe = (text: string): string => hide(withoutUrl(text, url));
   const all = { "user-agent": "dropwatch", ...headers };
   trace?.(
@@ -74,11 +77,11 @@ export async function request(
   trace?.("got", `${status}\n\n${safe(printableLines(text))}`);
   if (ok) return { status, text: "" };
   const short = printable(safe(text).slice(0, 200));
-  const wait = retryAfter(response.headers.get("retry-after"));
+  const wait = retryAfter(response.headers.get("retry-after")) ?? waitIn?.(text);
   throw new DeliveryError(`answered ${status}${short === "" ? "" : `: ${short}`}`, {
     final: !again(status),
     gone: status === 410,
-    ...(wait === undefined ? {} : { retryAfter: wait }),
+    ...(wait === undefined ? {} : { retryAfter: Math.min(longestWait, Math.max(0, wait)) }),
   });
 }
 

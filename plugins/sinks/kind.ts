@@ -8,6 +8,8 @@ export type { SinkSpec };
 import type { NotificationText, OwnText } from "../../core/alert/text.ts";
 import { badSinkOption, quote, reasonOf, unknownSinkOption } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
+import { milliseconds } from "../../core/rule/duration.ts";
+import type { Duration } from "../../core/rule/duration.ts";
 
 /**
  * Something that nobody else may know: where it is found, in the environment or in a file. A text in
@@ -93,6 +95,17 @@ export const SecretSchema: v.GenericSchema<unknown, Secret> = v.union([
   v.strictObject({ env: v.pipe(v.string(), v.minLength(1)) }),
   v.strictObject({ file: v.pipe(v.string(), v.minLength(1)) }),
 ], `{ env: "NAME" }, { file: "PATH" } or a text`);
+
+/** The schema of how often a sink is to be told what it is told again and again. */
+export const everySchema: v.GenericSchema<unknown, Duration> = v.custom<Duration>((every) => {
+  if (typeof every !== "string") return false;
+  try {
+    const ms = milliseconds(every);
+    return ms >= 1000 && ms <= 86_400_000;
+  } catch {
+    return false;
+  }
+}, "a duration from 1s to 1d");
 
 /** A secret as the command line writes it: `env:NAME`, `file:PATH`, or itself. */
 export function secretWord(word: string): Secret {

@@ -6,9 +6,14 @@ import type { Sink } from "../../core/alert/sink.ts";
 import { ownText, textOf } from "../../core/alert/text.ts";
 import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
+import { alertmanager } from "./alertmanager.ts";
+import { heartbeat } from "./heartbeat.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { ntfy } from "./ntfy.ts";
+import { pagerduty } from "./pagerduty.ts";
 import { stdout } from "./stdout.ts";
+import { telegram } from "./telegram.ts";
 import { webhook } from "./webhook.ts";
 
 /** What all sinks of a run are made with. */
@@ -20,9 +25,19 @@ export type SinkSetting =
     readonly warn?: boolean;
   };
 
+const makers = [
+  stdout,
+  webhook,
+  telegram,
+  ntfy,
+  pagerduty,
+  alertmanager,
+  heartbeat,
+] as unknown as SinkMaker<never>[];
+
 /** All kinds, by their names. */
 export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
-  ([stdout, webhook] as unknown as SinkMaker<never>[]).map((maker) => [maker.of.name, maker]),
+  makers.map((maker) => [maker.of.name, maker]),
 );
 
 /** How each is written on the command line: `stdout`, `webhook=URL`. */

@@ -1,0 +1,192 @@
+// A real Alertmanager for a test: on a free port of this machine, with a config and a storage of its own,
+// and what it takes and sends, as schemas. Debian's package is 0.25.
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { test } from "bun:test";
+import * as v from "valibot";
+
+/** Where the set-up unpacks Debian's package, so that no service of it is started. */
+const unpacked = fileURLToPath(new URL("../../.cache/alertmanager/usr/bin", import.meta.url));
+
+const command = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", unpacked]
+  .flatMap((folder) =>
+    ["prometheus-alertmanager", "alertmanager"].map((name) => join(folder, name))
+  )
+  .find((file) => existsSync(file));
+
+/** A test with Alertmanager: skipped where there is none, unless this machine must run every test. */
+export function alertmanagerTest(name: string, body: () => Promise<void>, timeout = 60_000): void {
+  const missing = "no Alertmanager: npm test unpacks it where there is apt-get, or install it";
+  if (command !== undefined) test(name, body, timeout);
+  else if (process.env.DROPWATCH_KERNEL === "required") {
+    test(name, () => {
+      throw new Error(`DROPWATCH_KERNEL=required, but this machine has ${missing}`);
+    });
+  } else test.skip(`${name} (${missing})`, body);
+}
+
+const Texts = v.record(v.string(), v.string());
+const Time = v.pipe(v.string(), v.isoTimestamp());
+
+/** An alert as GET /api/v2/alerts has it (gettableAlert in api/v2/openapi.yaml). */
+export interface GettableAlert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly fingerprint: string;
+  readonly generatorURL?: string | undefined;
+}
+
+const GettableAlerts = v.array(v.object({
+  labels: Texts,
+  annotations: Texts,
+  startsAt: Time,
+  endsAt: Time,
+  fingerprint: v.string(),
+  generatorURL: v.optional(v.string()),
+}));
+
+/** The body of Alertmanager's webhook, version 4: exactly this, as the real one sends it. */
+export interface WebhookBody {
+  readonly receiver: string;
+  readonly status: "firing" | "resolved";
+  readonly alerts: readonly {
+    readonly status: "firing" | "resolved";
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly startsAt: string;
+    readonly endsAt: string;
+    readonly generatorURL: string;
+    readonly fingerprint: string;
+  }[];
+  readonly groupLabels: Readonly<Record<string, string>>;
+  readonly commonLabels: Readonly<Record<string, string>>;
+  readonly commonAnnotations: Readonly<Record<string, string>>;
+  readonly externalURL: string;
+  readonly version: "4";
+  readonly groupKey: string;
+  readonly truncatedAlerts: number;
+}
+
+export const WebhookSchema: v.GenericSchema<unknown, WebhookBody> = v.strictObject({
+  receiver: v.string(),
+  status: v.picklist(["firing", "resolved"]),
+  alerts: v.pipe(
+    v.array(v.strictObject({
+      status: v.picklist(["firing", "resolved"]),
+      labels: Texts,
+      annotations: Texts,
+      startsAt: Time,
+      endsAt: Time,
+      generatorURL: v.string(),
+      fingerprint: v.pipe(v.string(), v.regex(/^[0-9a-f]{16}$/)),
+    })),
+    v.minLength(1),
+  ),
+  groupLabels: Texts,
+  commonLabels: Texts,
+  commonAnnotations: Texts,
+  externalURL: v.string(),
+  version: v.literal("4"),
+  groupKey: v.string(),
+  truncatedAlerts: v.pipe(v.number(), v.integer(), v.minValue(0)),
+});
+
+/** Tells nobody. */
+const silent = "route: { receiver: none }\nreceivers: [{ name: none }]\n";
+
+/** A config that posts what it groups to a URL, at once. */
+export const tells = (url: string): string =>
+  JSON.stringify({
+    route: {
+      receiver: "hook",
+      group_by: ["alertname"],
+      group_wait: "1ms",
+      group_interval: "200ms",
+    },
+    receivers: [{ name: "hook", webhook_configs: [{ url, send_resolved: true }] }],
+  });
+
+/** One that runs. */
+export class Alertmanager {
+  #child: ChildProcess | undefined;
+  #port = 0;
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Starts one; YAML, or JSON, which is YAML too. */
+  static async start(config: string = silent): Promise<Alertmanager> {
+    const folder = await mkdtemp(join(tmpdir(), "dropwatch-alertmanager-"));
+    await writeFile(join(folder, "config.yml"), config);
+    const one = new Alertmanager(folder);
+    try {
+      await one.run();
+      return one;
+    } catch (thrown) {
+      await one.close();
+      throw thrown;
+    }
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Runs it, on the port that it had before. */
+  async run(): Promise<void> {
+    const child = spawn(command!, [
+      `--config.file=${join(this.#folder, "config.yml")}`,
+      `--storage.path=${join(this.#folder, "data")}`,
+      "--cluster.listen-address=",
+      `--web.listen-address=127.0.0.1:${this.#port}`,
+    ], { stdio: ["ignore", "ignore", "pipe"] });
+    this.#child = child;
+    let said = "";
+    for await (const line of createInterface({ input: child.stderr! })) {
+      said += `${line}\n`;
+      const port = /Listening on"? address=127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+      if (port === undefined) continue;
+      this.#port = Number(port);
+      break;
+    }
+    // Read on, or a full pipe would hold it up.
+    child.stderr!.resume();
+    if (this.#port === 0) throw new Error(`Alertmanager ended:\n${said}`);
+    const ready = await fetch(`${this.url}/-/ready`);
+    const text = await ready.text();
+    if (!ready.ok) throw new Error(`Alertmanager isn't ready: ${text}`);
+  }
+
+  /** Ends it at once, as a machine that fails does: what it had in memory is lost. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+    this.#child = undefined;
+  }
+
+  /** The alerts that it has, by their fingerprints. */
+  async alerts(): Promise<Map<string, GettableAlert>> {
+    const response = await fetch(`${this.url}/api/v2/alerts`);
+    const alerts = v.parse(GettableAlerts, await response.json());
+    return new Map(alerts.map((alert) => [alert.fingerprint, alert]));
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
