@@ -153,6 +153,9 @@ export function readOptions(args: readonly string[], names: readonly OptionName[
   };
 }
 
+/** How wide a line of the help may be. */
+const widest = 100;
+
 /** The lines of a help text for the options of a command. */
 export function optionHelp(names: readonly OptionName[]): string[] {
   const table: Readonly<Record<string, Option>> = options;
@@ -162,5 +165,20 @@ export function optionHelp(names: readonly OptionName[]): string[] {
     return [`${letter}--${name}${value === undefined ? "" : ` ${value}`}`, doc] as const;
   });
   const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, doc]) => `  ${left.padEnd(width)}  ${doc}`);
+  return rows.flatMap(([left, doc]) =>
+    wrap(doc, widest - width - 4).map((line, i) =>
+      `  ${(i === 0 ? left : "").padEnd(width)}  ${line}`
+    )
+  );
+}
+
+/** A text in lines of so many characters, broken between words. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines;
 }

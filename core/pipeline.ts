@@ -149,6 +149,7 @@ async function watchWith(
     current: (fingerprint) => notifier.now(fingerprint, (rule, labels) => stateNow(rule, labels)),
     rates: history.of,
     save: () => keeper.keepTold(),
+    alone: store.ephemeral,
     trouble: () => counting ?? (keeper.trouble && `the state can't be saved: ${keeper.trouble}`),
   });
   const announcer = makeAnnouncer({

@@ -205,11 +205,14 @@ function takeLock(file: string): DatabaseSync {
   }
 }
 
-/** A store that is gone with its process. */
-export function openMemoryStore(): StateStore {
+/**
+ * A store in memory: gone with the process (`ephemeral`), or to be read back within it, as tests of a
+ * restart do.
+ */
+export function openMemoryStore(ephemeral = true): StateStore {
   const database = new DatabaseSync(":memory:");
   database.exec(schema);
-  return storeIn(database, "memory", () => {}, undefined);
+  return { ...storeIn(database, "memory", () => {}, undefined), ephemeral };
 }
 
 function isBusy(thrown: unknown): boolean {

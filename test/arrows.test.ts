@@ -222,6 +222,7 @@ describe("what touches the world", () => {
       "core/rule/host_process.ts",
       "core/rule/load.ts",
       "core/store.ts",
+      "core/store_beside.ts",
     ]);
   });
 

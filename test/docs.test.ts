@@ -105,6 +105,9 @@ describe("the examples", () => {
     test(`${place} is a config that can be read`, async () => {
       const file = join(folder, "dropwatch.config.ts");
       await writeFile(file, code);
+      for (const [, name] of code.matchAll(/env: "(\w+)"/g)) {
+        process.env[name!] ??= secretFor(name!);
+      }
       const setting = await readSetting(readOptions(["--config", file], ["config"]), terminal());
       expect(setting.sinks.length).toBeGreaterThan(0);
     });
@@ -138,5 +141,13 @@ describe("the examples", () => {
     }
   });
 });
+
+/** Something of the form that a secret of this name has. */
+function secretFor(name: string): string {
+  if (name.endsWith("URL")) return "https://example.org/hook/1";
+  if (name.endsWith("SECRET")) return `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+  if (name === "TELEGRAM_TOKEN") return "1:abc";
+  return "0123456789abcdef0123456789abcdef";
+}
 
 type Verify = (headers: Record<string, string>, body: string, secret: string) => boolean;

@@ -93,7 +93,7 @@ async function fired(drops: readonly Drops[]): Promise<string[]> {
   const rules = await loaded(source, log);
   expect(rules.errors).toEqual([]);
   const told: AlertMessage[] = [];
-  const store = openMemoryStore();
+  const store = openMemoryStore(false);
   try {
     await runPipeline({
       source,

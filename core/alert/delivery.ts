@@ -24,6 +24,8 @@ export interface DeliveryOptions
   readonly store: StateStore;
   /** Keeps what has changed. */
   readonly save: () => void;
+  /** Nobody else can change the state: it needn't be looked at again and again. */
+  readonly alone?: boolean;
   /** Why dropwatch doesn't do its work, beside what goes wrong here; undefined where it does. */
   readonly trouble: () => string | undefined;
 }
@@ -125,7 +127,7 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
   const arm = (): void => {
     timer?.();
     const due = dispatcher.nextAt(clock.now()) - clock.now();
-    const wait = Math.max(1, Math.min(due, store.ephemeral ? longestWait : interval));
+    const wait = Math.max(1, Math.min(due, options.alone === true ? longestWait : interval));
     timer = clock.after(wait, () => {
       lookElsewhere();
       tell();

@@ -186,7 +186,7 @@ export async function runRouteCase(
 ): Promise<{ readonly failures: readonly string[]; readonly log: readonly string[] }> {
   const start = Date.parse(each.from ?? "2026-01-05T00:00:00Z");
   const clock = virtualClock(start);
-  const store = openMemoryStore();
+  const store = openMemoryStore(false);
   const sent: Sent[] = [];
   const said: string[] = [];
   const note = (sink: RouteSink, notification: Notification): Promise<void> => {
@@ -225,6 +225,7 @@ export async function runRouteCase(
         delivery.kept();
       },
       trouble: () => undefined,
+      alone: true,
     });
     delivery.begin([]);
     return delivery;

@@ -83,7 +83,7 @@ class CaseRun {
   readonly failures: string[] = [];
   readonly #interval: number;
   readonly #way: Way;
-  readonly #store: StateStore = openMemoryStore();
+  readonly #store: StateStore = openMemoryStore(false);
   #rules: readonly Rule[];
   #version = 0;
   #watch!: Watch;
