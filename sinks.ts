@@ -15,6 +15,8 @@
  * @module
  */
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export { slack } from "./plugins/sinks/slack.ts";
+export type { SlackOptions } from "./plugins/sinks/slack.ts";
 export { stdout } from "./plugins/sinks/stdout.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
 export type { WebhookOptions } from "./plugins/sinks/webhook.ts";

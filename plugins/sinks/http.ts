@@ -15,12 +15,16 @@ export interface Request {
   readonly wantsText?: boolean;
   /** Which other answers than 2xx are worth another try; 408, 425, 429 and 5xx without it. */
   readonly again?: (status: number) => boolean;
+  /** Milliseconds that the text of a bad answer asks to wait, where its headers don't say. */
+  readonly waitOf?: (text: string) => number | undefined;
 }
 
 export interface Answer {
   readonly status: number;
   /** Empty where it wasn't wanted. */
   readonly text: string;
+  /** Milliseconds of its Retry-After: some say with 200 that they took nothing. */
+  readonly retryAfter: number | undefined;
 }
 
 const maxText = 65_536;
@@ -35,8 +39,16 @@ const worthAnother = (status: number): boolean =>
  * @throws DeliveryError that says whether to try again.
  */
 export async function request(
-  { url, method = "POST", headers = {}, body, signal, wantsText = false, again = worthAnother }:
-    Request,
+  {
+    url,
+    method = "POST",
+    headers = {},
+    body,
+    signal,
+    wantsText = false,
+    again = worthAnother,
+    waitOf = () => undefined,
+  }: Request,
   { hide, trace }: Pick<SinkContext, "hide" | "trace">,
 ): Promise<Answer> {
   const safe = (text: string): string => hide(withoutUrl(text, url));
@@ -63,18 +75,19 @@ export async function request(
     throw new DeliveryError(`no answer (${safe(reasonOf(thrown))})`);
   }
   const { status, ok } = response;
+  const asked = retryAfter(response.headers.get("retry-after"));
   // What is wanted of a good answer is read whole: without it, it isn't known what it says.
   if (ok && wantsText) {
     const text = await bytesOf(response, maxText, true, safe);
     trace?.("got", `${status}\n\n${safe(printableLines(text))}`);
-    return { status, text };
+    return { status, text, retryAfter: asked };
   }
   const text = ok && trace === undefined ? "" : await bytesOf(response, maxErrorText, false, safe);
   if (ok && trace === undefined) await response.body?.cancel();
   trace?.("got", `${status}\n\n${safe(printableLines(text))}`);
-  if (ok) return { status, text: "" };
+  if (ok) return { status, text: "", retryAfter: asked };
   const short = printable(safe(text).slice(0, 200));
-  const wait = retryAfter(response.headers.get("retry-after"));
+  const wait = asked ?? waitOf(text);
   throw new DeliveryError(`answered ${status}${short === "" ? "" : `: ${short}`}`, {
     final: !again(status),
     gone: status === 410,

@@ -8,6 +8,7 @@ import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { slack } from "./slack.ts";
 import { stdout } from "./stdout.ts";
 import { webhook } from "./webhook.ts";
 
@@ -22,7 +23,9 @@ export type SinkSetting =
 
 /** All kinds, by their names. */
 export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
-  ([stdout, webhook] as unknown as SinkMaker<never>[]).map((maker) => [maker.of.name, maker]),
+  ([slack, stdout, webhook] as unknown as SinkMaker<never>[]).map((
+    maker,
+  ) => [maker.of.name, maker]),
 );
 
 /** How each is written on the command line: `stdout`, `webhook=URL`. */
