@@ -15,8 +15,12 @@
  * @module
  */
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export { discord } from "./plugins/sinks/discord.ts";
+export type { DiscordOptions } from "./plugins/sinks/discord.ts";
 export { slack } from "./plugins/sinks/slack.ts";
 export type { SlackOptions } from "./plugins/sinks/slack.ts";
 export { stdout } from "./plugins/sinks/stdout.ts";
+export { teams } from "./plugins/sinks/teams.ts";
+export type { TeamsOptions } from "./plugins/sinks/teams.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
 export type { WebhookOptions } from "./plugins/sinks/webhook.ts";

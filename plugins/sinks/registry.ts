@@ -8,8 +8,10 @@ import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { discord } from "./discord.ts";
 import { slack } from "./slack.ts";
 import { stdout } from "./stdout.ts";
+import { teams } from "./teams.ts";
 import { webhook } from "./webhook.ts";
 
 /** What all sinks of a run are made with. */
@@ -23,7 +25,7 @@ export type SinkSetting =
 
 /** All kinds, by their names. */
 export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
-  ([slack, stdout, webhook] as unknown as SinkMaker<never>[]).map((
+  ([discord, slack, stdout, teams, webhook] as unknown as SinkMaker<never>[]).map((
     maker,
   ) => [maker.of.name, maker]),
 );

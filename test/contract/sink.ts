@@ -247,7 +247,7 @@ export function httpSinkContract(name: string, contract: HttpSinkContract): void
     test.each([301, 302, 303, 307, 308])("never follows %d, which is final", async (status) => {
       receiver.answers(status, { location: receiver.url("/elsewhere") });
       expect((await failure()).final).toBe(true);
-      expect(receiver.received.map(({ path }) => path)).toEqual(["/hook"]);
+      expect(receiver.received.map(({ path }) => path?.split("?")[0])).toEqual(["/hook"]);
     });
 
     test("waits as long as it is asked to: seconds, or until an HTTP date", async () => {
