@@ -52,11 +52,14 @@ export function hostileAlerts(random: Random): AlertMessage[] {
     }));
 }
 
-/** 1,234 alerts in which every text is 100,000 characters long. */
+/** 1,234 alerts in which texts are 100,000 characters long, with thirty labels more. */
 export function longAlerts(char: string): AlertMessage[] {
   const long = char.repeat(100_000 / char.length);
   const { type, timestamp, data } = alertOf();
-  const labels = { [long]: long, alertname: long, comm: long };
+  const many = Object.fromEntries(
+    Array.from({ length: 30 }, (_, i) => [`${i}${long.slice(0, 1000)}`, long.slice(0, 1000)]),
+  );
+  const labels = { [long]: long, alertname: long, comm: long, ...many };
   const runbook = `https://x.example/${long}`;
   const annotations = { summary: long, description: long, runbook };
   // The one shape of them all: computing the fingerprint of such labels takes long.
