@@ -4,6 +4,8 @@ import { crc32, inflateSync } from "node:zlib";
 export interface Png {
   readonly width: number;
   readonly height: number;
+  /** How many there are in its palette. */
+  readonly colours: number;
   /** `#rrggbb`. */
   at(x: number, y: number): string;
 }
@@ -31,6 +33,7 @@ export function readPng(file: Uint8Array): Png {
   return {
     width,
     height,
+    colours: palette.length / 3,
     at(x, y) {
       if (rows[y * (width + 1)] !== 0) throw new Error("a row is filtered");
       const place = rows[y * (width + 1) + 1 + x]! * 3;

@@ -31,6 +31,7 @@ export class Canvas {
   /** Fills whole pixels. */
   rect(x: number, y: number, width: number, height: number, colour: Colour): void {
     const place = this.#placeOf(numberOf(colour));
+    if (place === undefined) return;
     const [left, right] = [this.#pixel(x, this.width), this.#pixel(x + width, this.width)];
     const [top, bottom] = [this.#pixel(y, this.height), this.#pixel(y + height, this.height)];
     for (let row = top; row < bottom; row++) {
@@ -59,7 +60,8 @@ export class Canvas {
         if (part <= 0) continue;
         const at = row * this.width + column;
         const under = this.#palette[this.#pixels[at]!]!;
-        this.#pixels[at] = this.#placeOf(between(under, wanted, part / steps));
+        const place = this.#placeOf(between(under, wanted, part / steps));
+        if (place !== undefined) this.#pixels[at] = place;
       }
     }
   }
@@ -92,11 +94,11 @@ export class Canvas {
     ]);
   }
 
-  #placeOf(colour: number): number {
+  /** Undefined where the palette is full: then nothing is drawn. A picture needs a quarter of it. */
+  #placeOf(colour: number): number | undefined {
     const known = this.#places.get(colour);
     if (known !== undefined) return known;
-    // Where lines cross lines more than a picture has them: an edge is then as it was before.
-    if (this.#palette.length === mostColours) return mostColours - 1;
+    if (this.#palette.length === mostColours) return undefined;
     this.#places.set(colour, this.#palette.length);
     return this.#palette.push(colour) - 1;
   }

@@ -146,6 +146,8 @@ describe("the picture of an alert", () => {
           ratesOf(values),
           ratesOf(values, { from: 0, step: 0 }),
           ratesOf(values, { from: 8.64e15, step: 1e300 }),
+          ratesOf(values, { from: 1e300, step: NaN }),
+          ratesOf(values, { from: NaN }),
         ]
       ) {
         expect(svgOf(rates, { startsAt: NaN, endsAt: -Infinity, threshold: Infinity }))
@@ -230,7 +232,11 @@ describe("the PNG", () => {
   });
 
   test("has its texts: what is written is dark, and nothing reaches over the edge", () => {
-    const { width, height, at } = readPng(pngOf(ratesOf(hour), span));
+    const { width, height, colours, at } = readPng(
+      pngOf(ratesOf(hour, { of: "&@%#WMQ" }), { ...span, threshold: 100 }),
+    );
+    // With room in the palette for what is between two colours.
+    expect(colours).toBeLessThan(128);
     let dark = 0;
     for (let x = 30; x < 300; x++) {
       for (let y = 30; y < 56; y++) dark += Number(at(x, y) < "#888888");

@@ -76,13 +76,14 @@ function layOut(rates: Rates, span: PictureSpan): Shape[] {
   const { left, top, right, bottom } = plot;
   const values = rates.values.map(measured);
   const step = Math.max(1, measured(rates.step));
-  const until = rates.from + step * Math.max(1, values.length);
+  const from = shown(rates.from);
+  const until = from + step * Math.max(1, values.length);
   const peak = peakOf(values);
   const threshold = span.threshold === undefined ? undefined : measured(span.threshold);
   const levels = levelsUpTo(Math.max(peak, threshold ?? 0));
   const highest = levels.at(-1)!;
   const xOf = (time: number): number =>
-    left + (right - left) * Math.min(1, Math.max(0, (time - rates.from) / (until - rates.from)));
+    left + (right - left) * Math.min(1, Math.max(0, (time - from) / (until - from)));
   const yOf = (value: number): number => bottom - (bottom - top) * (value / highest);
 
   const shapes: Shape[] = [
@@ -116,8 +117,8 @@ function layOut(rates: Rates, span: PictureSpan): Shape[] {
     );
   }
   for (const bar of barsOf(values)) {
-    const x = whole(xOf(rates.from + step * bar.from));
-    const end = whole(xOf(rates.from + step * bar.to));
+    const x = whole(xOf(from + step * bar.from));
+    const end = whole(xOf(from + step * bar.to));
     const hot = x + (end - x) / 2 >= began && x + (end - x) / 2 <= ended && ended > began;
     const tall = bar.value === 0 ? 0 : Math.max(1, bottom - whole(yOf(bar.value)));
     if (tall === 0) continue;
@@ -130,7 +131,7 @@ function layOut(rates: Rates, span: PictureSpan): Shape[] {
       shapes.push({ rect: [x, yOf(threshold), Math.min(4, right - x), 1], fill: colours.ink });
     }
   }
-  for (const [at, text] of timesOf(rates.from, until)) {
+  for (const [at, text] of timesOf(from, until)) {
     const x = whole(xOf(at));
     // A text at the edge stays in the picture.
     const half = widthOf(text, 8) / 2;
@@ -140,7 +141,7 @@ function layOut(rates: Rates, span: PictureSpan): Shape[] {
       { text, x: middle, y: bottom + 17, size: 8, anchor: "middle", fill: colours.faint },
     );
   }
-  const date = new Date(shown(rates.from)).toISOString().slice(0, 10);
+  const date = new Date(from).toISOString().slice(0, 10);
   const legend = [
     ...(ended > began ? ["shaded: the alert"] : []),
     ...(threshold === undefined ? [] : [`dashed: ${short(threshold)}, its threshold`]),

@@ -103,8 +103,9 @@ const glyphs = {
 /** What has no glyph is a box. */
 const box = "0030360600";
 
-/** Units of the grid between two glyphs, and those of a capital letter. */
+/** Units of the grid: between two glyphs, of a blank, and of a capital letter. */
 const gap = 2;
+const blank = 2;
 const capital = 6;
 
 /** Points, x before y. */
@@ -119,7 +120,8 @@ const read = (glyph: string): Glyph => {
   const strokes = glyph.split(" ").filter((stroke) => stroke !== "").map((stroke) =>
     stroke.match(/../g)!.map((pair) => [Number(pair[0]), Number(pair[1])] as const)
   );
-  return { strokes, width: Math.max(2 * Number(glyph === ""), ...strokes.flat().map(([x]) => x)) };
+  const width = glyph === "" ? blank : Math.max(...strokes.flat().map(([x]) => x));
+  return { strokes, width };
 };
 const font = new Map(Object.entries(glyphs).map(([char, glyph]) => [char, read(glyph)]));
 const unknown = read(box);

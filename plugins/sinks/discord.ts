@@ -153,7 +153,7 @@ function worstEmbed(text: NotificationText, worst: AlertText | undefined, form: 
   ).join("\n");
   return {
     color: colourOf(text),
-    ...(title === "" || text.title.endsWith(title)
+    ...(title === "" || text.title.length <= mostContent && text.title.endsWith(title)
       ? {}
       : { title: fitted(title, mostTitle, escaped) }),
     // An embed needs more than a colour.

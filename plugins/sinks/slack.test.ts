@@ -261,6 +261,11 @@ describe("the options", () => {
     );
   });
 
+  test("may say where the API is, which must be a URL", () => {
+    expect(() => sinkOf(slack({ token: "xoxb-1", channel: "#a", api: "slack.example/s3cret" })))
+      .toThrow("its api must begin with http:// or https://");
+  });
+
   test("set a rate that Slack takes: one message a second", () => {
     expect(bot().rate).toEqual({ perSecond: 1, burst: 1 });
   });

@@ -188,7 +188,7 @@ function botSink(
   { picture = true, api = "https://slack.com/api/" }: SlackOptions,
   context: SinkContext,
 ): GroupSink {
-  if (!isHttpUrl(api)) throw badSinkOption("slack", "its URL must begin with http:// or https://");
+  if (!isHttpUrl(api)) throw badSinkOption("slack", "its api must begin with http:// or https://");
   const base = api.endsWith("/") ? api : `${api}/`;
 
   const call = async (
@@ -380,17 +380,12 @@ function escaped(text: string): string {
 
 /** Links, as words: a button would send its app what was pressed, and one without a server shows an error. */
 function linkBlocks(links: readonly Link[], form: Form): Block[] {
-  const shown = links.map(({ text, url }) => ({
-    text: escaped(text.replaceAll("|", " ")),
-    url: escaped(url.replaceAll("|", "%7C")),
-  })).filter(({ url }) => url.length <= form.url);
-  return shown.length === 0 ? [] : shown.map(({ text, url }) => `<${url}|${text}>`)
-    // Two long ones don't fit into one section.
-    .reduce<string[]>((lines, link) => {
-      const joined = lines.length === 0 ? link : `${lines.at(-1)}   ${link}`;
-      return joined.length > mostSection ? [...lines, link] : [...lines.slice(0, -1), joined];
-    }, [])
-    .filter((line) => line.length <= mostSection)
+  const shown = links.filter(({ url }) => url.length <= form.url)
+    .map(({ text, url }) => `<${escaped(url.replaceAll("|", "%7C"))}|${escaped(text)}>`)
+    .filter((link) => link.length <= mostSection);
+  if (shown.length === 0) return [];
+  const line = shown.join("   ");
+  return (line.length <= mostSection ? [line] : shown)
     .map((text) => ({ type: "section", text: { type: "mrkdwn", text, verbatim: true } }));
 }
 

@@ -86,15 +86,15 @@ export function bodyOf(notification: Notification, text: NotificationText): stri
     const shown = others.slice(0, form.others);
     const more = leftOut(notification, text, shown.length + 1);
     const links = [...(worst?.links ?? []), ...text.links];
-    const title = { text: plain(text.title, 300), weight: "Bolder", size: "Medium" };
+    const title = plain(text.title, 300);
     const body: Element[] = [
       {
         type: "Container",
         style: text.status === "resolved" ? "good" : styles[text.severity],
         bleed: true,
-        items: [paragraph([title])],
+        items: [paragraph([{ text: title, weight: "Bolder", size: "Medium" }])],
       },
-      ...(worst === undefined ? [] : worstOf(worst, text.title, form)),
+      ...(worst === undefined ? [] : worstOf(worst, title, form)),
       ...shown.map((alert) =>
         paragraph([
           { text: `${plain(nameOf(alert), 200)}  `, weight: "Bolder" },
