@@ -1,8 +1,8 @@
 // Alerts in a channel of Slack: through an incoming webhook, or with a bot's token, which can also turn a
 // message green that was red, answer in its thread, and show a picture there.
 import * as v from "valibot";
-import { altOf, pngOf } from "../../core/alert/picture.ts";
 import type { Notification } from "../../core/alert/notification.ts";
+import { altOf, pngOf } from "../../core/alert/picture.ts";
 import { DeliveryError } from "../../core/alert/sink.ts";
 import type { Delivered, GroupSink } from "../../core/alert/sink.ts";
 import type { AlertText, Link, NotificationText } from "../../core/alert/text.ts";
@@ -263,9 +263,8 @@ function botSink(
       );
       const { upload_url: url, file_id: id } = place;
       if (typeof url !== "string" || !isHttpUrl(url)) throw new DeliveryError("there is no URL");
-      context.keepSecret(url);
       await request({ url, headers: { "content-type": "image/png" }, body: png, signal }, context);
-      const files = [{ id, title: fitted(rates.of, 200) }];
+      const files = [{ id, title: fitted(printable(rates.of), 200) }];
       await mustCall(
         "files.completeUploadExternal",
         { files, channel_id: at.channel, thread_ts: at.ts },
