@@ -23,6 +23,8 @@ export interface Answer {
   readonly status: number;
   /** Empty where it wasn't wanted. */
   readonly text: string;
+  /** Milliseconds of its Retry-After: some say with 200 that they took nothing. */
+  readonly retryAfter: number | undefined;
 }
 
 const maxText = 65_536;
@@ -66,18 +68,19 @@ export async function request(
     throw new DeliveryError(`no answer (${safe(reasonOf(thrown))})`);
   }
   const { status, ok } = response;
+  const waits = retryAfter(response.headers.get("retry-after"));
   // What is wanted of a good answer is read whole: without it, it isn't known what it says.
   if (ok && wantsText) {
     const text = await bytesOf(response, maxText, true, safe);
     trace?.("got", `${status}\n\n${safe(printableLines(text))}`);
-    return { status, text };
+    return { status, text, retryAfter: waits };
   }
   const text = ok && trace === undefined ? "" : await bytesOf(response, maxErrorText, false, safe);
   if (ok && trace === undefined) await response.body?.cancel();
   trace?.("got", `${status}\n\n${safe(printableLines(text))}`);
-  if (ok) return { status, text: "" };
+  if (ok) return { status, text: "", retryAfter: waits };
   const short = printable(safe(text).slice(0, 200));
-  const wait = retryAfter(response.headers.get("retry-after")) ?? waitIn?.(text);
+  const wait = waits ?? waitIn?.(text);
   throw new DeliveryError(`answered ${status}${short === "" ? "" : `: ${short}`}`, {
     final: !again(status),
     gone: status === 410,

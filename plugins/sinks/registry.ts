@@ -12,8 +12,11 @@ import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { ntfy } from "./ntfy.ts";
 import { pagerduty } from "./pagerduty.ts";
-import { stdout } from "./stdout.ts";
 import { telegram } from "./telegram.ts";
+import { discord } from "./discord.ts";
+import { slack } from "./slack.ts";
+import { stdout } from "./stdout.ts";
+import { teams } from "./teams.ts";
 import { webhook } from "./webhook.ts";
 
 /** What all sinks of a run are made with. */
@@ -28,6 +31,9 @@ export type SinkSetting =
 const makers = [
   stdout,
   webhook,
+  slack,
+  teams,
+  discord,
   telegram,
   ntfy,
   pagerduty,
