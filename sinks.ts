@@ -15,6 +15,12 @@
  * @module
  */
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export { file } from "./plugins/sinks/file.ts";
+export type { FileOptions } from "./plugins/sinks/file.ts";
+export { loki } from "./plugins/sinks/loki.ts";
+export type { LokiOptions } from "./plugins/sinks/loki.ts";
+export { otlp } from "./plugins/sinks/otlp.ts";
+export type { OtlpOptions } from "./plugins/sinks/otlp.ts";
 export { stdout } from "./plugins/sinks/stdout.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
 export type { WebhookOptions } from "./plugins/sinks/webhook.ts";

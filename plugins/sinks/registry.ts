@@ -8,6 +8,9 @@ import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { file } from "./file.ts";
+import { loki } from "./loki.ts";
+import { otlp } from "./otlp.ts";
 import { stdout } from "./stdout.ts";
 import { webhook } from "./webhook.ts";
 
@@ -22,7 +25,9 @@ export type SinkSetting =
 
 /** All kinds, by their names. */
 export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
-  ([stdout, webhook] as unknown as SinkMaker<never>[]).map((maker) => [maker.of.name, maker]),
+  ([stdout, webhook, file, otlp, loki] as unknown as SinkMaker<never>[]).map((
+    maker,
+  ) => [maker.of.name, maker]),
 );
 
 /** How each is written on the command line: `stdout`, `webhook=URL`. */
