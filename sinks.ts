@@ -22,5 +22,7 @@ export type { LokiOptions } from "./plugins/sinks/loki.ts";
 export { otlp } from "./plugins/sinks/otlp.ts";
 export type { OtlpOptions } from "./plugins/sinks/otlp.ts";
 export { stdout } from "./plugins/sinks/stdout.ts";
+export { syslog } from "./plugins/sinks/syslog.ts";
+export type { SyslogOptions } from "./plugins/sinks/syslog.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
 export type { WebhookOptions } from "./plugins/sinks/webhook.ts";

@@ -12,6 +12,7 @@ import { file } from "./file.ts";
 import { loki } from "./loki.ts";
 import { otlp } from "./otlp.ts";
 import { stdout } from "./stdout.ts";
+import { syslog } from "./syslog.ts";
 import { webhook } from "./webhook.ts";
 
 /** What all sinks of a run are made with. */
@@ -25,7 +26,7 @@ export type SinkSetting =
 
 /** All kinds, by their names. */
 export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
-  ([stdout, webhook, file, otlp, loki] as unknown as SinkMaker<never>[]).map((
+  ([stdout, webhook, file, syslog, otlp, loki] as unknown as SinkMaker<never>[]).map((
     maker,
   ) => [maker.of.name, maker]),
 );
