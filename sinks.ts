@@ -15,6 +15,8 @@
  * @module
  */
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export { exec } from "./plugins/sinks/exec.ts";
+export type { ExecOptions } from "./plugins/sinks/exec.ts";
 export { file } from "./plugins/sinks/file.ts";
 export type { FileOptions } from "./plugins/sinks/file.ts";
 export { loki } from "./plugins/sinks/loki.ts";

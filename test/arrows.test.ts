@@ -235,7 +235,7 @@ describe("what touches the world", () => {
       .toEqual([]);
   });
 
-  test("starts a child process in the rule host, for bpftrace, in doctor, to enter a namespace and to run tests only", () => {
+  test("starts a child process in the rule host, for bpftrace, in doctor, to enter a namespace, to run tests and for a sink that is one only", () => {
     expect(arrows(sources, ({ from, typeOnly }) => from === "node:child_process" && !typeOnly))
       .toEqual([
         "cli/commands/run_tests.ts → node:child_process",
@@ -244,6 +244,7 @@ describe("what touches the world", () => {
         "plugins/doctor/peer.ts → node:child_process",
         "plugins/doctor/tool.ts → node:child_process",
         "plugins/enrichers/netns.ts → node:child_process",
+        "plugins/sinks/exec.ts → node:child_process",
         "plugins/sources/bpftrace/process.ts → node:child_process",
       ]);
   });

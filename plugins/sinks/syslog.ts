@@ -9,7 +9,7 @@ import { connect as connectTls } from "node:tls";
 import * as v from "valibot";
 import { DeliveryError } from "../../core/alert/sink.ts";
 import type { AlertSink } from "../../core/alert/sink.ts";
-import { badSinkOption, DropwatchError, printable, quote, reasonOf } from "../../core/error.ts";
+import { badSinkOption, DropwatchError, printable, reasonOf } from "../../core/error.ts";
 import { openLibc, sys } from "../libc.ts";
 import type { Libc } from "../libc.ts";
 import { sinkKind } from "./kind.ts";

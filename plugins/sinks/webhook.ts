@@ -95,9 +95,9 @@ export function signWith(secret: string, id: string, timestamp: number, body: st
 /**
  * The worst alert of the group in the one shape that an alert has everywhere. Where the notification is
  * about several, `data.group` has the others, and how many there are. What would be too long goes step by
- * step: evidence, the ends of texts, the last of the others.
+ * step, until it is shorter than `most` bytes: evidence, the ends of texts, the last of the others.
  */
-export function nativeBody(notification: Notification): string {
+export function nativeBody(notification: Notification, most: number = maxBody): string {
   const { status, timestamp, alerts: [worst], firing, resolved } = notification;
   const several = firing + resolved > 1;
   const body = (alert: AlertData, others: readonly AlertData[]): string => {
@@ -107,7 +107,7 @@ export function nativeBody(notification: Notification): string {
     const data = several ? { ...alert, group } : alert;
     return jsonLine({ type: `alert.${status}`, timestamp, data } satisfies AlertMessage);
   };
-  const fits = (text: string): boolean => Buffer.byteLength(text) < maxBody;
+  const fits = (text: string): boolean => Buffer.byteLength(text) < most;
   const others = notification.alerts.slice(1);
   const whole = body(worst!, others);
   if (fits(whole)) return whole;
@@ -118,9 +118,15 @@ export function nativeBody(notification: Notification): string {
   });
   const withEvidence = body(worst!, others.map(short));
   if (fits(withEvidence)) return withEvidence;
-  for (let kept = others.length; kept >= 0; kept--) {
-    const text = body(short(worst!), others.slice(0, kept).map(short));
-    if (fits(text)) return text;
+  // As many of the others as there is room for; to try each number would take seconds for long names.
+  const start = body(short(worst!), []);
+  if (fits(start)) {
+    let room = most - Buffer.byteLength(start) - 1;
+    const kept = others.map(short).filter((alert) => {
+      room -= room < 0 ? 0 : Buffer.byteLength(jsonLine(alert)) + 1;
+      return room >= 0;
+    });
+    return body(short(worst!), kept);
   }
   const data = short(worst!);
   return body({ ...data, labels: cutTexts(data.labels, 200) }, []);
