@@ -15,6 +15,8 @@
  * @module
  */
 export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export { email } from "./plugins/sinks/email.ts";
+export type { EmailOptions } from "./plugins/sinks/email.ts";
 export { exec } from "./plugins/sinks/exec.ts";
 export type { ExecOptions } from "./plugins/sinks/exec.ts";
 export { file } from "./plugins/sinks/file.ts";

@@ -8,6 +8,7 @@ import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { readOptions, readSecret } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { email } from "./email.ts";
 import { exec } from "./exec.ts";
 import { file } from "./file.ts";
 import { loki } from "./loki.ts";
@@ -27,7 +28,7 @@ export type SinkSetting =
 
 /** All kinds, by their names. */
 export const sinkMakers: { readonly [name: string]: SinkMaker<never> } = Object.fromEntries(
-  ([stdout, webhook, file, exec, syslog, otlp, loki] as unknown as SinkMaker<never>[]).map((
+  ([stdout, webhook, file, exec, syslog, otlp, loki, email] as unknown as SinkMaker<never>[]).map((
     maker,
   ) => [maker.of.name, maker]),
 );
