@@ -1,8 +1,7 @@
 // Alerts as e-mail, over SMTP (nodemailer speaks it); email_message.ts has the letter itself.
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import MailComposer from "nodemailer/lib/mail-composer";
-import SMTPConnection from "nodemailer/lib/smtp-connection";
+import type SMTPConnection from "nodemailer/lib/smtp-connection";
 import * as v from "valibot";
 import { DeliveryError } from "../../core/alert/sink.ts";
 import type { GroupSink } from "../../core/alert/sink.ts";
@@ -114,7 +113,8 @@ export function emailSink(options: EmailOptions, context: SinkContext): GroupSin
         to,
         now: context.now(),
       });
-      const composed = new MailComposer({
+      const { Composer, Connection } = await loadNodemailer();
+      const composed = new Composer({
         ...letter.options,
         disableFileAccess: true,
         disableUrlAccess: true,
@@ -133,7 +133,7 @@ export function emailSink(options: EmailOptions, context: SinkContext): GroupSin
           letter.options.text,
         ].join("\n"),
       );
-      const connection = new SMTPConnection({
+      const connection = new Connection({
         host: server.host,
         port: server.port,
         secure: server.secure,
@@ -172,6 +172,15 @@ export function emailSink(options: EmailOptions, context: SinkContext): GroupSin
       }
     },
   };
+}
+
+/** Loaded when there is a letter: it takes as long as half of a start of dropwatch. */
+async function loadNodemailer() {
+  const [{ default: Composer }, { default: Connection }] = await Promise.all([
+    import("nodemailer/lib/mail-composer"),
+    import("nodemailer/lib/smtp-connection"),
+  ]);
+  return { Composer, Connection };
 }
 
 type Sent = Parameters<Parameters<SMTPConnection["send"]>[2]>[1];

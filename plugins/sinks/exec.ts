@@ -52,8 +52,8 @@ export const exec: SinkMaker<ExecOptions> = sinkKind<ExecOptions>({
 
 const alwaysInherited = ["PATH", "HOME", "LANG"];
 
-/** An environment holds no more than 128 KiB in a variable. */
-const most = { input: 1024 * 1024, variable: 8192, text: 65_536, output: 2000 };
+/** An environment holds no more than 128 KiB in a variable. `wait` is milliseconds. */
+const most = { input: 1024 * 1024, variable: 8192, text: 65_536, output: 2000, wait: 200 };
 
 /** sysexits.h: try again later. */
 const temporaryFailure = 75;
@@ -205,11 +205,14 @@ function run(
     }
     child.once("exit", (code, killedBy) => {
       if (signal.aborted) return tooLate();
-      // What it wrote last may still be on its way.
-      setImmediate(() => {
+      signal.removeEventListener("abort", stop);
+      const ended = (): void => {
         end();
         resolve({ code, killedBy, output });
-      });
+      };
+      // What it wrote last may still be on its way; its children may hold the way open for good.
+      timer = setTimeout(ended, most.wait);
+      child.once("close", ended);
     });
     signal.addEventListener("abort", stop, { once: true });
     // One that doesn't read it has closed it.

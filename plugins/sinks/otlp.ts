@@ -8,7 +8,7 @@ import { shorten } from "../../core/alert/shorten.ts";
 import { DeliveryError } from "../../core/alert/sink.ts";
 import type { AlertSink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable, quote } from "../../core/error.ts";
-import { showNumber } from "../../core/number.ts";
+import { plural, showNumber } from "../../core/number.ts";
 import { version } from "../../core/version.ts";
 import { receiverUrl, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
@@ -153,7 +153,8 @@ function bodyOf({ data }: AlertMessage): string {
   const summary = shorten(text, most.text);
   if (data.exact) return summary;
   const lost = data.lost > 0 ? `, ${showNumber(data.lost)} lost` : "";
-  return `${summary} (at least ${showNumber(data.total)}${lost})`;
+  const total = plural(data.total, data.of === "health" ? "time" : "drop");
+  return `${summary} (at least ${total}${lost})`;
 }
 
 function attributesOf({ data }: AlertMessage, id: string): Attribute[] {

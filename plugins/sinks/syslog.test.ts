@@ -448,6 +448,8 @@ test("options that can't be are told", () => {
       [{ url: "tcp://host/path" }, form],
       [{ url: "tcp://user:password@host" }, form],
       [{ url: "unix://host/path" }, form],
+      [{ url: "unix:///a%zz" }, form],
+      [{ url: "udp://%ff" }, form],
       [{ url: `unix:///${"x".repeat(107)}` }, "the path of a socket has at most 107 bytes"],
       [{ url: "tcp://host", ca: "/ca.pem" }, "ca, cert and key are for tls:// only"],
       [{ url: "tls://host", cert: "/cert.pem" }, "it needs both cert and key, or neither"],

@@ -116,7 +116,7 @@ function placeOf(text: string): Place {
   const { protocol, hostname, port, pathname, username, password, search, hash } = new URL(text);
   if (username + password + search + hash !== "") bad();
   if (protocol === "unix:") {
-    const path = decodeURIComponent(pathname);
+    const path = decoded(pathname) ?? bad();
     // sun_path has 108 bytes, the last of which is a NUL.
     if (hostname !== "" || path.length < 2 || path.includes("\0")) bad();
     if (Buffer.byteLength(path) > 107) {
@@ -126,8 +126,17 @@ function placeOf(text: string): Place {
   }
   const usual = ports[protocol];
   if (usual === undefined || hostname === "" || pathname.length > 1) bad();
-  const host = decodeURIComponent(hostname).replace(/^\[(.*)\]$/, "$1");
+  const host = (decoded(hostname) ?? bad()).replace(/^\[(.*)\]$/, "$1");
   return { protocol, host, port: port === "" ? usual! : Number(port), path: "" };
+}
+
+/** Undefined for a `%` that stands for no character. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function wayTo({ protocol, host, port, path }: Place, options: SyslogOptions): Way {
@@ -218,13 +227,16 @@ async function sendUdp(
   const { address, family } = await lookup(host);
   if (signal.aborted) throw new DeliveryError("too late: nothing was sent");
   const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  let abort = (): void => {};
   try {
     await new Promise<void>((resolve, reject) => {
       const end = (error?: Error | null): void => error ? reject(error) : resolve();
+      abort = () => reject(new Error("it took too long"));
+      signal.addEventListener("abort", abort, { once: true });
       socket.once("error", end).send(bytes, port, address, end);
-      signal.addEventListener("abort", () => end(new Error("it took too long")), { once: true });
     });
   } finally {
+    signal.removeEventListener("abort", abort);
     socket.close();
   }
 }
@@ -248,14 +260,15 @@ async function sendOver(open: () => Socket, bytes: Uint8Array, signal: AbortSign
       abort = () => reject(new Error("it took too long"));
       signal.addEventListener("abort", abort, { once: true });
       socket.once("error", reject)
+        .once("finish", () => {
+          sent = true;
+          timer = setTimeout(resolve, patience);
+        })
         .once("close", () => sent ? resolve() : broke())
         // It is read for its end alone.
         .once("end", () => sent ? resolve() : broke())
-        .resume();
-      socket.end(bytes, () => {
-        sent = true;
-        timer = setTimeout(resolve, patience);
-      });
+        .resume()
+        .end(bytes);
     });
   } finally {
     clearTimeout(timer);

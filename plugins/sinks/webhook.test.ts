@@ -7,9 +7,9 @@ import type { Delivered } from "../../core/alert/sink.ts";
 import { Receiver } from "../../test/receiver.ts";
 import type { Received } from "../../test/receiver.ts";
 import { httpSinkContract } from "../../test/contract/sink.ts";
-import { give, sinkOf } from "../../test/sink.ts";
+import { give, notificationOf, sinkOf } from "../../test/sink.ts";
 import { retryAfter } from "./http.ts";
-import { signWith, webhook } from "./webhook.ts";
+import { nativeBody, signWith, webhook } from "./webhook.ts";
 import type { WebhookOptions } from "./webhook.ts";
 
 httpSinkContract("webhook", {
@@ -98,6 +98,35 @@ describe("a request", () => {
     const { labels } = JSON.parse(body).data;
     expect(labels.alertname).toBe("SocketFilterDrops");
     expect(labels.stack).toMatch(/^some_function_of_the_kernel;.*…$/);
+  });
+});
+
+describe("a group that is too large", () => {
+  test("has as many of its alerts as there is room for, and says how many it leaves out", () => {
+    const alerts = Array.from(
+      { length: 40 },
+      (_, i) => alertOf({ labels: { comm: `${i}`.padEnd(700, "x") } }),
+    );
+    const most = 20_000;
+    const body = nativeBody(notificationOf(alerts), most);
+    const { group } = JSON.parse(body).data;
+    expect(Buffer.byteLength(body)).toBeLessThan(most);
+    // One more would not have fitted.
+    expect(Buffer.byteLength(body)).toBeGreaterThan(most - 2000);
+    expect(group.alerts.length).toBeGreaterThan(5);
+    expect(group.alerts.length + group.truncatedAlerts).toBe(39);
+  });
+
+  test("is made in a moment, however long its names are", () => {
+    const long = "\u202e".repeat(2000);
+    const alerts = Array.from(
+      { length: 50 },
+      (_, i) => alertOf({ labels: { comm: `${i}${long}` } }),
+    );
+    const started = performance.now();
+    nativeBody(notificationOf(alerts), 100_000);
+    // To try it with each number of alerts took some fifty times as long.
+    expect(performance.now() - started).toBeLessThan(1000);
   });
 });
 
