@@ -1,2 +1,2 @@
-// The version that --version prints; a test holds it against package.json and deno.json.
-export const version = "0.1.0";
+// The version that --version prints.
+export { version } from "../core/version.ts";

@@ -733,7 +733,10 @@ export function toolFailed(command: string, output: string): DropwatchError {
   );
 }
 
-/** The kernel refused a system call with which `doctor` was about to cause a drop. */
+/**
+ * The kernel refused a system call with which `doctor` was about to cause a drop, or the sink `syslog` to
+ * reach its socket.
+ */
 export function systemCallFailed(call: string, reason: string): DropwatchError {
   return new DropwatchError("SYSTEM_CALL_FAILED", `Cannot ${call}: ${reason}`, {
     exit: exitCode.source,
@@ -741,7 +744,10 @@ export function systemCallFailed(call: string, reason: string): DropwatchError {
   });
 }
 
-/** The C library isn't where `doctor` looks for it, which calls it for sockets that JavaScript has no words for. */
+/**
+ * The C library isn't where it is looked for. `doctor` and the sink `syslog` call it for sockets that
+ * JavaScript has no words for.
+ */
 export function noLibc(names: readonly string[], cause: unknown): DropwatchError {
   return new DropwatchError(
     "NO_LIBC",

@@ -177,9 +177,9 @@ describe("an import", () => {
     expect(arrows(rest, ({ from }) => from === "dropwatch")).toEqual([]);
   });
 
-  test("of one plugin is none of another, but for what looks up a source's keys: they share core", () => {
+  test("of one plugin is none of another, but for what looks up a source's keys, and the C library: they share core", () => {
     const lookup = (from: string, to: string): boolean =>
-      from === "plugins/sources" && to === "plugins/enrichers";
+      (from === "plugins/sources" && to === "plugins/enrichers") || to === "plugins/libc.ts";
     const kindOf = (file: string): string => file.split("/").slice(0, 2).join("/");
     expect(
       arrows(
@@ -236,7 +236,7 @@ describe("what touches the world", () => {
       .toEqual([]);
   });
 
-  test("starts a child process in the rule host, for bpftrace, in doctor, to enter a namespace and to run tests only", () => {
+  test("starts a child process in the rule host, for bpftrace, in doctor, to enter a namespace, to run tests and for a sink that is one only", () => {
     expect(arrows(sources, ({ from, typeOnly }) => from === "node:child_process" && !typeOnly))
       .toEqual([
         "cli/commands/run_tests.ts → node:child_process",
@@ -245,6 +245,7 @@ describe("what touches the world", () => {
         "plugins/doctor/peer.ts → node:child_process",
         "plugins/doctor/tool.ts → node:child_process",
         "plugins/enrichers/netns.ts → node:child_process",
+        "plugins/sinks/exec.ts → node:child_process",
         "plugins/sources/bpftrace/process.ts → node:child_process",
       ]);
   });
@@ -283,7 +284,7 @@ describe("what touches the world", () => {
 
   test("calls into C in one file only", () => {
     const calling = sources.filter(({ code }) => /\bdlopen\b|bun:ffi/.test(code));
-    expect(calling.map(({ file }) => file)).toEqual(["plugins/doctor/libc.ts"]);
+    expect(calling.map(({ file }) => file)).toEqual(["plugins/libc.ts"]);
   });
 
   test("is the same on every runtime: no global of Bun's or Deno's is used", () => {

@@ -1,6 +1,6 @@
 // Where to send, as the kernel takes it: a sockaddr's bytes.
 import { addressBytes } from "../../core/drop/bytes.ts";
-import { sys } from "./libc.ts";
+import { sys } from "../libc.ts";
 
 /** An IP address and a port. */
 export interface Endpoint {

@@ -8,7 +8,7 @@ import { splitLines } from "../../core/lines.ts";
 import { reasonOf } from "../../core/error.ts";
 import { familyOf, linkAddress, portOf, socketAddress } from "./address.ts";
 import type { Endpoint } from "./address.ts";
-import { openLibc, sys } from "./libc.ts";
+import { openLibc, sys } from "../libc.ts";
 import type { Answer, Done, Question, Receiving } from "./peer_message.ts";
 
 const [name = "", inode = ""] = process.argv.slice(2);

@@ -1,8 +1,8 @@
 // A request to a receiver, and what its answer means: delivered, try again, never again, gone. An error
 // never tells the URL or a secret.
 import { DeliveryError } from "../../core/alert/sink.ts";
-import { printable, reasonOf } from "../../core/error.ts";
-import type { SinkContext } from "./kind.ts";
+import { badSinkOption, printable, reasonOf } from "../../core/error.ts";
+import type { Secret, SinkContext } from "./kind.ts";
 
 export interface Request {
   readonly url: string;
@@ -93,6 +93,26 @@ export async function request(
  */
 export function isHttpUrl(url: string): boolean {
   return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+}
+
+/**
+ * The URL that a sink posts to: as it is written, and where it has no path of its own, with that of the
+ * receiver's interface. An address alone is no secret; where it is one, it is in the environment or a file.
+ *
+ * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL.
+ */
+export function receiverUrl(
+  kind: string,
+  url: Secret,
+  path: string,
+  context: Pick<SinkContext, "secret">,
+): string {
+  const given = typeof url === "string" ? url : context.secret("url", url);
+  if (!isHttpUrl(given)) {
+    throw badSinkOption(kind, "its URL must begin with http:// or https://");
+  }
+  const { pathname, search } = new URL(given);
+  return pathname === "/" && search === "" ? new URL(path, given).href : given;
 }
 
 /** Where a URL leads, without what may be secret in it. */

@@ -15,8 +15,14 @@ import { pagerduty } from "./pagerduty.ts";
 import { telegram } from "./telegram.ts";
 import { discord } from "./discord.ts";
 import { slack } from "./slack.ts";
-import { stdout } from "./stdout.ts";
 import { teams } from "./teams.ts";
+import { email } from "./email.ts";
+import { exec } from "./exec.ts";
+import { file } from "./file.ts";
+import { loki } from "./loki.ts";
+import { otlp } from "./otlp.ts";
+import { stdout } from "./stdout.ts";
+import { syslog } from "./syslog.ts";
 import { webhook } from "./webhook.ts";
 
 /** What all sinks of a run are made with. */
@@ -30,7 +36,13 @@ export type SinkSetting =
 
 const makers = [
   stdout,
+  file,
   webhook,
+  exec,
+  syslog,
+  otlp,
+  loki,
+  email,
   slack,
   teams,
   discord,

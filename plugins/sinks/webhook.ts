@@ -124,12 +124,17 @@ function bodyIn(format: WebhookFormat, notification: Notification, id: string): 
  * about several, `data.group` has the others, and how many there are. What would be too long goes step by
  * step: evidence, the ends of texts, the last of the others.
  */
-export function nativeBody(notification: Notification): string {
+export function nativeBody(notification: Notification, most: number = maxBody): string {
   const { status, timestamp } = notification;
-  return fitting(notification, (alerts) => {
-    const data = nativeData(notification, alerts);
-    return { type: `alert.${status}`, timestamp, data } satisfies AlertMessage;
-  });
+  return fitting(
+    notification,
+    (alerts) => {
+      const data = nativeData(notification, alerts);
+      return { type: `alert.${status}`, timestamp, data } satisfies AlertMessage;
+    },
+    undefined,
+    most,
+  );
 }
 
 /**
@@ -202,7 +207,7 @@ function withoutEmpty(labels: Readonly<Record<string, string>>): Record<string, 
 const stillFiring = "0001-01-01T00:00:00Z";
 
 /**
- * What `make` makes of the alerts of a notification as JSON of less than 20 KB, with as much as has room:
+ * What `make` makes of the alerts of a notification as JSON of less than 20 KB, or `most` bytes, with as much as has room:
  * all of it; the worst alert whole and the others without evidence and in short; fewer of the others; and
  * at last, of one, short texts and few of them. What `around` puts around that is never cut.
  */
@@ -210,12 +215,13 @@ function fitting(
   { alerts: [worst, ...others] }: Notification,
   make: (alerts: readonly AlertData[]) => unknown,
   around: (made: unknown) => unknown = (made) => made,
+  most = maxBody,
 ): string {
   /** Undefined where it would be too long; what is far too long isn't made into JSON to find that out. */
   const tried = (made: unknown): string | undefined => {
-    if (lengthOf(made) >= maxBody) return undefined;
+    if (lengthOf(made) >= most) return undefined;
     const text = jsonLine(around(made));
-    return Buffer.byteLength(text) < maxBody ? text : undefined;
+    return Buffer.byteLength(text) < most ? text : undefined;
   };
   const short = (alert: AlertData): AlertData => ({
     ...alert,
@@ -226,10 +232,10 @@ function fitting(
   const whole = tried(make([worst!, ...others])) ?? tried(make([worst!, ...inShort]));
   if (whole !== undefined) return whole;
   let best: string | undefined;
-  for (let least = 0, most = others.length; least <= most;) {
-    const kept = (least + most) >> 1;
+  for (let least = 0, last = others.length; least <= last;) {
+    const kept = (least + last) >> 1;
     const text = tried(make([short(worst!), ...inShort.slice(0, kept)]));
-    if (text === undefined) most = kept - 1;
+    if (text === undefined) last = kept - 1;
     else {
       best = text;
       least = kept + 1;
@@ -237,8 +243,8 @@ function fitting(
   }
   if (best !== undefined) return best;
   const alone = make([short(worst!)]);
-  for (const [most, entries] of shortest) {
-    const text = tried(cutTexts(alone, most, entries));
+  for (const [length, entries] of shortest) {
+    const text = tried(cutTexts(alone, length, entries));
     if (text !== undefined) return text;
   }
   // Eight texts in each of five sets, of 40 characters that take six bytes each at most.

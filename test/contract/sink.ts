@@ -23,6 +23,8 @@ export interface SinkContract {
 }
 
 const context = { id: "msg_1", signal: new AbortController().signal };
+/** Milliseconds: a megabyte of names takes long on a busy machine. */
+const longNames = 30_000;
 const resolvedAt = "2026-01-02T03:09:05.000Z";
 
 function freeze<T>(value: T): T {
@@ -123,14 +125,14 @@ export function sinkContract(name: string, { setUp, read }: SinkContract): void 
             expect(() => read?.(text)).not.toThrow();
           }
         }),
-      20_000,
+      longNames,
     );
 
     test("says that a number is only `at least`", () =>
       using(async ({ sink, received }) => {
         await give(sink, alertOf({ exact: false, lost: 77 }), context);
         expect(received()[0]).toContain("77");
-        expect(received()[0]).toMatch(/at least|"exact":false/);
+        expect(received()[0]).toMatch(/at least|exact\\?":false/);
       }));
 
     test("tells a group of many in one message, and how many it leaves out", () =>

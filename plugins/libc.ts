@@ -1,7 +1,8 @@
-// Sockets as the C library has them: filters, buffers and raw packets are nothing that node's API knows.
+// Sockets as the C library has them: filters, buffers, raw packets and datagrams to a path are nothing that
+// node's API knows.
 // The one file that knows how Bun and Deno call into C.
 import { constants } from "node:os";
-import { noLibc, systemCallFailed } from "../../core/error.ts";
+import { noLibc, systemCallFailed } from "../core/error.ts";
 
 /** Its calls throw SYSTEM_CALL_FAILED with the call's name and the error's. Addresses are a sockaddr's bytes. */
 export interface Libc {
@@ -16,8 +17,8 @@ export interface Libc {
   localAddress(fd: number): Uint8Array;
   /** True where it was taken; false where the kernel has no room, or tells the error of an earlier one. */
   send(fd: number, bytes: Uint8Array, to: Uint8Array): boolean;
-  /** Reads one message that is there; false where there is none. */
-  receive(fd: number): boolean;
+  /** Reads one message that is there; undefined where there is none. */
+  receive(fd: number): Uint8Array | undefined;
   /** The number of a network device. */
   deviceIndex(name: string): number;
   close(fd: number): void;
@@ -26,6 +27,7 @@ export interface Libc {
 // As on x86-64 and arm64; on all of Linux but for SPARC, MIPS and PA-RISC.
 /** Numbers of the kernel's interface. */
 export const sys = {
+  AF_UNIX: 1,
   AF_INET: 2,
   AF_INET6: 10,
   AF_PACKET: 17,
@@ -204,9 +206,10 @@ function libcOf({ calls, errno, addressOf }: Opened): Libc {
       return notTaken.has(error) ? false : fail("sendto", error);
     },
     receive(fd) {
-      if (calls.recv(fd, received, received.length, flags) >= 0) return true;
+      const length = calls.recv(fd, received, received.length, flags);
+      if (length >= 0) return received.slice(0, length);
       const error = errno();
-      return error === EAGAIN ? false : fail("recv", error);
+      return error === EAGAIN ? undefined : fail("recv", error);
     },
     deviceIndex: (name) =>
       calls.if_nametoindex(new TextEncoder().encode(`${name}\0`)) ||
