@@ -5,6 +5,7 @@ import { unavailable } from "../../../core/drop/fragment.ts";
 import { reasonWorld } from "../../../core/drop/reason.ts";
 import type { SymbolTable } from "../../../core/drop/site.ts";
 import { noReplan } from "../../../core/error.ts";
+import type { Layout } from "../../../core/plan/layout.ts";
 import { keyFields } from "../../../core/plan/plan.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts } from "../../../core/watch/source.ts";
@@ -43,6 +44,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const counters = counterTable(netns);
   let running: Promise<Supervised> | undefined;
   let helpFor: (plan: Plan) => void = () => {};
+  let log: (message: string) => void = () => {};
   let interval = 1000;
   let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
   let kernel: Kernel | undefined;
@@ -108,8 +110,10 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         helped.listeners ||= plan.evidence !== undefined;
       };
       interval = run.interval;
+      log = run.log;
       const begin = async (): Promise<Supervised> => {
         const program = await write(run.plan, run.interval);
+        saySharing(program.layout, log);
         helpFor(run.plan);
         const first = { plan: run.plan, program };
         return superviseBpftrace({ command, first, facts, counters, run, ready });
@@ -128,6 +132,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
       const supervised = await running;
       if (supervised === undefined) throw noReplan("bpftrace");
       const program = await write(plan, interval);
+      saySharing(program.layout, log);
       helpFor(plan);
       await supervised.replan({ plan, program });
     },
@@ -135,6 +140,17 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
       return (await write(plan, interval)).text;
     },
   };
+}
+
+/** Who shares a map shares its room. */
+function saySharing({ shared }: Layout, log: (message: string) => void): void {
+  if (shared.length === 0) return;
+  const sets = new Set(shared.flatMap(({ sharers }) => sharers.map(({ map }) => map.id)));
+  const most = Math.max(...shared.map(({ sharers }) => sharers.length));
+  log(
+    `${sets.size} key sets share a map with others, up to ${most} one, since the kernel allows a ` +
+      `program 64 maps: they share the room of --max-keys too`,
+  );
 }
 
 /** Whether processes are to be looked up by their sockets. */

@@ -123,6 +123,7 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
     const reader = outputReader({
       plan: counting.plan,
       scalars: counting.program.scalars,
+      layout: counting.program.layout,
       names: facts.world.names,
       // The last figure stands when the process is gone.
       missed: () => missed = missedBy(bpftrace.pid ?? -1) ?? missed,
