@@ -638,6 +638,21 @@ export function programRefused(output: string): DropwatchError {
 }
 
 /**
+ * The kernel's verifier takes the program, and its JIT compiler finds no layout for its jumps (error
+ * 524), also with the branches in another order and with conditions moved out of it. It hangs on where
+ * jumps happen to lie, so that any change may make it go away.
+ */
+export function programHasNoLayout(output: string): DropwatchError {
+  return new DropwatchError(
+    "PROGRAM_HAS_NO_LAYOUT",
+    `Cannot load the program: the kernel's JIT compiler finds no layout for its jumps (error 524), ` +
+      `in either order of its branches: add, change or leave out any rule, and it is another program\n` +
+      output,
+    { exit: exitCode.source, data: { output } },
+  );
+}
+
+/**
  * The file of `--source replay:FILE` is no capture, is one of another version, or its times make no
  * sense. docs/captures.md describes the format.
  */

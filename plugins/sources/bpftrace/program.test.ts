@@ -571,6 +571,7 @@ describe("what a program counts", () => {
   test.each([
     ["with maps of their own", {}, 120],
     ["with maps that key sets share", { mostMaps: 20 }, 40],
+    ["with its branches the other way round", { turned: true }, 40],
   ])("%s is each drop once by its reason, and for just the rules that ask", (_, more, rounds) => {
     const random = randomFrom(52);
     for (let round = 0; round < rounds; round++) {

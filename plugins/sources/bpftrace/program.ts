@@ -35,6 +35,8 @@ export interface ProgramOptions {
   readonly addresses: (functions: readonly string[]) => readonly Range[];
   /** How many maps the program may use (default: what the kernel allows). */
   readonly mostMaps?: number;
+  /** Whether its branches, and what they count, stand the other way round: the same, laid out anew. */
+  readonly turned?: boolean;
 }
 
 /**
@@ -68,7 +70,8 @@ type LaidOut = ProgramOptions & { readonly layout: Layout };
 const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
 
 /** Writes the program of a plan. */
-export function writeProgram(plan: Plan, options: ProgramOptions): Program {
+export function writeProgram(planned: Plan, options: ProgramOptions): Program {
+  const plan = options.turned === true ? turn(planned) : planned;
   const scalarOf = new Map<ReasonGroup, string>();
   const scalars = new Map<string, number>();
   const layout = makeLayout(plan, options.mostMaps);
@@ -92,6 +95,12 @@ export function writeProgram(plan: Plan, options: ProgramOptions): Program {
     "",
   ].join("\n");
   return { text, scalars, layout };
+}
+
+/** The same plan, with its groups and what each counts in the opposite order. */
+function turn(plan: Plan): Plan {
+  const groups = plan.groups.map((group) => ({ ...group, counted: group.counted.toReversed() }));
+  return { ...plan, groups: groups.toReversed() };
 }
 
 function probe(

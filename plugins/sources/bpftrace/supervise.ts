@@ -7,6 +7,7 @@ import {
   noBpftrace,
   noRoot,
   printable,
+  programHasNoLayout,
   programRefused,
 } from "../../../core/error.ts";
 import type { DropwatchError } from "../../../core/error.ts";
@@ -454,6 +455,8 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
   ) {
     return noRoot(["dropwatch", ...process.argv.slice(2)].join(" "));
   }
+  // The kernel's ENOTSUPP, which no C library has a name for. Before 0.27 bpftrace doesn't tell it.
+  if (/error (code: -)?524\b/i.test(output)) return programHasNoLayout(output);
   if (/Error loading (BPF )?program|stack limit|too large/i.test(output)) {
     return programRefused(output);
   }
