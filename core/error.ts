@@ -574,6 +574,19 @@ export function ruleTestFailed(message: string): DropwatchError {
 // --- sources ------------------------------------------------------------------------------------
 
 /**
+ * A list in `where` names a drop reason that this kernel hasn't got, beside others that it has. It is a
+ * warning: the rule counts those.
+ */
+export function reasonMissing(place: Place, name: string): DropwatchError {
+  return new DropwatchError(
+    "REASON_MISSING",
+    `bad reason ${quote(name)}: this kernel has no such drop reason; ` +
+      "the rule counts the others of its list",
+    { place, exit: exitCode.done, data: { value: name } },
+  );
+}
+
+/**
  * bpftrace was refused what only root may do. dropwatch needs no root itself: it is enough that the
  * command of `--bpftrace` is run as root.
  */
