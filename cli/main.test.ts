@@ -48,6 +48,7 @@ beforeAll(async () => {
     "wrong/wrong.ts": wrongRule,
     "wrong/refused.ts": rule,
     "nothing/wrong.ts": wrongRule,
+    "newer/newer.ts": rule.replace('"SOCKET_FILTER"', '["SOCKET_FILTER", "PFMEMALLOC"]'),
     "empty/notes.txt": "",
     "drops.ndjson": capture,
     "no.ndjson": "this is no capture\n",
@@ -400,6 +401,22 @@ describe("check", () => {
     expect(out).toMatch(/^wrong\/wrong\.ts:5:31: .*"SOCKET_FILTR".*nearest: SOCKET_FILTER.*\n$/);
     expect(log).toBe("dropwatch: 2 files: 1 rule without a mistake, 1 mistake found\n");
     expect(code).toBe(1);
+  });
+
+  test("warns of a reason in a list that this kernel hasn't got, and has exit code 0", async () => {
+    const { out, log, code } = await replay("check", "newer");
+    expect(out).toBe(
+      'warning: newer/newer.ts:5:49: bad reason "PFMEMALLOC": this kernel has no such drop ' +
+        "reason; the rule counts the others of its list [REASON_MISSING]\n",
+    );
+    expect(log).toBe("dropwatch: 1 file: 1 rule without a mistake, 0 mistakes found, 1 warning\n");
+    expect(code).toBe(0);
+    const ended = await replay("check", "newer", "--json");
+    expect(objects(ended)).toMatchObject([{
+      type: "warning",
+      data: { file: "newer/newer.ts", line: 5, code: "REASON_MISSING", value: "PFMEMALLOC" },
+    }]);
+    expect(ended.code).toBe(0);
   });
 
   test("with --json tells mistakes as objects", async () => {

@@ -574,6 +574,19 @@ export function ruleTestFailed(message: string): DropwatchError {
 // --- sources ------------------------------------------------------------------------------------
 
 /**
+ * A list in `where` names a drop reason that this kernel hasn't got, beside others that it has. It is a
+ * warning: the rule counts those.
+ */
+export function reasonMissing(place: Place, name: string): DropwatchError {
+  return new DropwatchError(
+    "REASON_MISSING",
+    `bad reason ${quote(name)}: this kernel has no such drop reason; ` +
+      "the rule counts the others of its list",
+    { place, exit: exitCode.done, data: { value: name } },
+  );
+}
+
+/**
  * bpftrace was refused what only root may do. dropwatch needs no root itself: it is enough that the
  * command of `--bpftrace` is run as root.
  */
@@ -633,6 +646,21 @@ export function programRefused(output: string): DropwatchError {
     "PROGRAM_REFUSED",
     `Cannot load the program: the kernel refuses it as too large or too complex: ` +
       `use fewer rules, or fewer fields in one rule\n${output}`,
+    { exit: exitCode.source, data: { output } },
+  );
+}
+
+/**
+ * The kernel's verifier takes the program, and its JIT compiler finds no layout for its jumps (error
+ * 524), also with the branches in another order and with conditions moved out of it. It hangs on where
+ * jumps happen to lie, so that any change may make it go away.
+ */
+export function programHasNoLayout(output: string): DropwatchError {
+  return new DropwatchError(
+    "PROGRAM_HAS_NO_LAYOUT",
+    `Cannot load the program: the kernel's JIT compiler finds no layout for its jumps (error 524), ` +
+      `in either order of its branches: add, change or leave out any rule, and it is another program\n` +
+      output,
     { exit: exitCode.source, data: { output } },
   );
 }

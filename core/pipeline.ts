@@ -17,7 +17,7 @@ import { labelsOf, makeNotifier } from "./notify.ts";
 import { plural } from "./number.ts";
 import { makePlan } from "./plan/plan.ts";
 import type { Plan, PlanStyle } from "./plan/plan.ts";
-import { isRefused, makeReloader, tooComplex } from "./reload.ts";
+import { keysInstead, makeReloader } from "./reload.ts";
 import type { Reload } from "./reload.ts";
 import type { CheckedRule } from "./rule/checked.ts";
 import type { RuleSet } from "./rule/load.ts";
@@ -91,8 +91,9 @@ export async function runPipeline(options: PipelineOptions): Promise<RunSummary>
   try {
     return await watchWith("decisions", store, options);
   } catch (thrown) {
-    if (!isRefused(thrown)) throw thrown;
-    log(tooComplex);
+    const said = keysInstead(thrown);
+    if (said === undefined) throw thrown;
+    log(said);
     return await watchWith("keys", store, options);
   } finally {
     for (const sink of options.sinks) {
@@ -291,7 +292,7 @@ async function watchWith(
       log,
     });
   } catch (thrown) {
-    await delivery.close(isRefused(thrown) ? 0 : drainPatience);
+    await delivery.close(keysInstead(thrown) === undefined ? drainPatience : 0);
     throw thrown;
   } finally {
     reloaded = reloader.end();

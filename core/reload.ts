@@ -41,12 +41,20 @@ export interface Reloader {
   failed(): Happened[];
 }
 
-/** Said where the program of a plan is refused, and one that tests on keys is made in its place. */
-export const tooComplex =
-  "the kernel refuses the program as too complex: conditions are tested on keys instead";
-
-export function isRefused(thrown: unknown): boolean {
-  return thrown instanceof DropwatchError && thrown.code === "PROGRAM_REFUSED";
+/**
+ * What is said where the kernel refuses the program of a plan, and one that tests on keys is made in its
+ * place; undefined for what another program wouldn't mend.
+ */
+export function keysInstead(thrown: unknown): string | undefined {
+  const code = thrown instanceof DropwatchError ? thrown.code : "";
+  if (code === "PROGRAM_REFUSED") {
+    return "the kernel refuses the program as too complex: conditions are tested on keys instead";
+  }
+  if (code === "PROGRAM_HAS_NO_LAYOUT") {
+    return "the kernel's JIT compiler finds no layout for the program in that order either: " +
+      "conditions are tested on keys instead";
+  }
+  return undefined;
 }
 
 /** Milliseconds for which the rules before a reload are kept for what still needs them. */
@@ -113,8 +121,9 @@ export function makeReloader(options: ReloadOptions): Reloader {
     };
     try {
       const changed = change(plan).catch((thrown) => {
-        if (!isRefused(thrown) || style === "keys") throw thrown;
-        log(tooComplex);
+        const said = keysInstead(thrown);
+        if (said === undefined || style === "keys") throw thrown;
+        log(said);
         return change(options.planOf(rules, "keys"));
       });
       // Not before its first tick: until then the rules before are watched, and ticks are of their plan.

@@ -19,23 +19,26 @@ export const checkCommand: Command = {
     const rules = await readRules(files, setting, terminal);
     await rules.host.close();
     if (given.flag("json")) {
-      for (const error of rules.errors) terminal.out(jsonLine(asJson(error)));
+      for (const error of rules.errors) terminal.out(jsonLine(asJson("mistake", error)));
+      for (const warning of rules.warnings) terminal.out(jsonLine(asJson("warning", warning)));
     } else {
       for (const error of rules.errors) terminal.out(showError(error));
+      for (const warning of rules.warnings) terminal.out(`warning: ${showError(warning)}`);
       const ok = rules.rules.length;
       terminal.log(
         `${plural(files.length, "file")}: ${plural(ok, "rule")} without a mistake, ` +
-          `${plural(rules.errors.length, "mistake")} found`,
+          `${plural(rules.errors.length, "mistake")} found` +
+          (rules.warnings.length === 0 ? "" : `, ${plural(rules.warnings.length, "warning")}`),
       );
     }
     return rules.errors.length === 0 ? exitCode.done : exitCode.finding;
   },
 };
 
-function asJson(error: DropwatchError): unknown {
+function asJson(type: "mistake" | "warning", error: DropwatchError): unknown {
   const { file = "", line = null, column = null } = error.place ?? {};
   return {
-    type: "mistake",
+    type,
     timestamp: new Date().toISOString(),
     data: { file, line, column, code: error.code, message: error.message, ...error.data },
   };

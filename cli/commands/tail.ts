@@ -19,11 +19,11 @@ const showEvery = 250;
 /** The reasons asked for as a condition; none means all. */
 export function reasonPredicate(names: readonly string[], world: ReasonWorld): Predicate {
   if (names.length === 0) return [];
-  const { predicate, mistakes } = readPredicate([{ reason: names }], world);
-  const [mistake] = mistakes;
-  if (mistake !== undefined) {
-    const bare = String(mistake.value).replace(/^SKB_DROP_REASON_/, "");
-    throw unknownReason(String(mistake.value), nearest(bare, world.reasons.values()));
+  const { predicate, mistakes, missing } = readPredicate([{ reason: names }], world);
+  const [wrong] = [...mistakes.map(({ value }) => String(value)), ...missing];
+  if (wrong !== undefined) {
+    const bare = wrong.replace(/^SKB_DROP_REASON_/, "");
+    throw unknownReason(wrong, nearest(bare, world.reasons.values()));
   }
   return predicate;
 }

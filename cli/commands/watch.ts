@@ -44,7 +44,7 @@ export const watchCommand: Command = {
     const rules = await readRules(files, setting, terminal);
     const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
-      for (const error of rules.errors) terminal.log(showError(error));
+      for (const error of [...rules.errors, ...rules.warnings]) terminal.log(showError(error));
       if (rules.rules.length === 0) {
         terminal.log("no rule could be loaded: nothing to watch");
         return exitCode.finding;

@@ -75,6 +75,25 @@ test("the cost is the updates of a drop and the memory of the maps", () => {
   expect(cost).toContain("2 maps by key in two copies of 1024 keys");
 });
 
+test("key sets that share a map say so, and are one in the memory that it takes", () => {
+  const fields = ["dport", "sport", "dev", "cpu", "netns", "mark", "len", "comm"] as const;
+  const { rules, cost } = explained(
+    fields.flatMap((a, i) =>
+      fields.slice(i + 1).map((b) =>
+        ruleOf({ alert: `${a}_${b}`, where: { reason: "NO_SOCKET" }, by: [a, b], above: 5 })
+      )
+    ),
+  );
+  const maps = rules.map(({ lines }) =>
+    /in map (@[mk]\d+)( beside other key sets)?/.exec(lines[1]!)!
+  );
+  const shared = maps.filter(([, name]) => name!.startsWith("@k"));
+  expect(shared.length).toBeGreaterThan(4);
+  for (const [, name, beside] of maps) expect(beside !== undefined).toBe(name!.startsWith("@k"));
+  expect(new Set(maps.map(([, name]) => name)).size).toBe(24);
+  expect(cost).toContain("24 maps by key in two copies");
+});
+
 describe("a condition in words", () => {
   const linesOf = (made: Rule): readonly string[] => explained(checked(made)).rules[0]!.lines;
   const udp = drops.where({ l4: "UDP" });

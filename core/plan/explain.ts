@@ -5,6 +5,7 @@ import { dropStreamsOf, leavesOf } from "../rule/checked.ts";
 import type { CheckedCondition, CheckedRule, Leaf, Stream } from "../rule/checked.ts";
 import { showDuration } from "../rule/duration.ts";
 import { countsOf } from "../watch/watch.ts";
+import { homeOf, makeLayout } from "./layout.ts";
 import { isOutside, keyFields, keySlots } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { complement } from "./predicate.ts";
@@ -23,6 +24,7 @@ export function explainRules(
   world: ReasonWorld,
 ): Explained {
   const { indexOf } = countsOf(rules);
+  const layout = makeLayout(plan);
   const sharers = new Map<number, string[]>();
   for (const { alert, condition } of rules) {
     for (const { count } of dropStreamsOf(condition)) {
@@ -51,8 +53,10 @@ export function explainRules(
       const map = plan.maps[place.map]!;
       const fields = keyFields(map);
       const key = fields.length === 0 ? "one number" : `by (${keptBy(fields).join(", ")})`;
+      const { name, sharer } = homeOf(layout, { map, walked: false });
       lines.push(
-        `kernel: counts ${key} in map @m${map.id}` +
+        `kernel: counts ${key} in map @${name}` +
+          (sharer === undefined ? "" : " beside other key sets") +
           (map.sum === undefined ? "" : `, and sums ${map.sum}`) +
           shareText(rule, sharers.get(map.id) ?? []),
       );
@@ -192,14 +196,17 @@ function shareText(rule: CheckedRule, names: readonly string[]): string {
 function costOf(plan: Plan, maxKeys: number): string {
   const updates = plan.groups.map(({ counted }) => counted.length);
   const most = Math.max(0, ...updates);
-  const bytes = plan.maps.reduce((sum, map) => {
-    const slots = keySlots(keyFields(map)).length + 1;
-    return sum + 2 * maxKeys * (slots * 8 + 64);
-  }, 0);
+  const layout = makeLayout(plan);
+  // Those that share a map have keys of one size.
+  const slots = new Map(plan.maps.map((map) => [
+    homeOf(layout, { map, walked: false }).name,
+    keySlots(keyFields(map)).length + 1,
+  ]));
+  const bytes = [...slots.values()].reduce((sum, n) => sum + 2 * maxKeys * (n * 8 + 64), 0);
   return [
     `cost: a drop that no rule asks for is one update of a map; one that rules ask for at most ` +
     `${1 + most} (its reason, and ${most} by key)`,
-    `memory: ${plan.maps.length} maps by key in two copies of ${maxKeys} keys, ` +
+    `memory: ${slots.size} maps by key in two copies of ${maxKeys} keys, ` +
     `about ${Math.ceil(bytes / 1e6)} MB in the kernel and 8 bytes a key for each CPU`,
   ].join("\n");
 }

@@ -279,6 +279,33 @@ describe("a mistake", () => {
     for (const name of nearest) expect(found.nearest).toContain(name);
   });
 
+  test("isn't made by a list with a reason of other kernels, beside one of this kernel", () => {
+    const reads = (reason: unknown) => readPredicate([{ reason }], world);
+    const found = reads(["TCP_LISTEN_OVERFLOW", "NO_SOCKET", "UDP_CSUM"]);
+    expect(found).toEqual({
+      predicate: [{ field: "reason", ranges: [[3, 3]] }],
+      mistakes: [],
+      missing: ["TCP_LISTEN_OVERFLOW", "UDP_CSUM"],
+    });
+    const not = reads({ not: ["NO_SOCKET", "TCP_LISTEN_OVERFLOW"] });
+    expect([not.predicate, not.missing])
+      .toEqual([[{ field: "reason", ranges: [[0, 2], [4, 0xffff_ffff]] }], [
+        "TCP_LISTEN_OVERFLOW",
+      ]]);
+    // Nothing is left of these, and nobody knows the last one.
+    for (
+      const [reason, value] of [
+        ["TCP_LISTEN_OVERFLOW", "TCP_LISTEN_OVERFLOW"],
+        [["TCP_LISTEN_OVERFLOW", "UDP_CSUM"], "TCP_LISTEN_OVERFLOW"],
+        [{ not: "TCP_LISTEN_OVERFLOW" }, "TCP_LISTEN_OVERFLOW"],
+        [["NO_SOCKET", "UDP_CSUM", "NO_SOCKETS"], "NO_SOCKETS"],
+      ]
+    ) {
+      const { mistakes, missing } = reads(reason);
+      expect([mistakes.map((each) => each.value), missing]).toEqual([[value], []]);
+    }
+  });
+
   test("in one condition leaves the others, and each is told", () => {
     const { predicate, mistakes } = readPredicate(
       [{ reason: "NO_SOCKETT", dport: 53 }, { nothing: 1, l4: "UPD" }],

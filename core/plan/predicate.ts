@@ -3,6 +3,7 @@
 import { addressBytes, noAddress } from "../drop/bytes.ts";
 import { fieldNames, fieldOf, isFieldName } from "../drop/field.ts";
 import type { FieldName, Names } from "../drop/field.ts";
+import { knowledgeOf } from "../drop/reason.ts";
 import { nearest } from "../nearest.ts";
 
 /** Numbers from `lo` to `hi`, both of them in. */
@@ -51,11 +52,15 @@ export interface ReasonWorld {
 
 const largestReason = 0xffff_ffff;
 
-/** Reads the `where` of a rule; several objects are joined by "and". */
+/**
+ * Reads the `where` of a rule; several objects are joined by "and". `missing` are reasons in lists that
+ * dropwatch knows and this kernel hasn't got, beside others that it has: they are left out.
+ */
 export function readPredicate(
   wheres: readonly Readonly<Record<string, unknown>>[],
   world: ReasonWorld,
-): { predicate: Test[]; mistakes: Mistake[] } {
+): { predicate: Test[]; mistakes: Mistake[]; missing: string[] } {
+  const missing: string[] = [];
   const predicate: Test[] = [];
   const mistakes: Mistake[] = [];
   for (const where of wheres) {
@@ -69,18 +74,23 @@ export function readPredicate(
         });
         continue;
       }
-      const read = readTest(name, value, world);
+      const read = readTest(name, value, world, missing);
       if ("expected" in read) mistakes.push(read);
       else predicate.push(read);
     }
   }
-  return { predicate, mistakes };
+  return { predicate, mistakes, missing };
 }
 
-function readTest(field: FieldName, value: unknown, world: ReasonWorld): Test | Mistake {
+function readTest(
+  field: FieldName,
+  value: unknown,
+  world: ReasonWorld,
+  missing: string[],
+): Test | Mistake {
   switch (fieldOf(field).kind) {
     case "reason":
-      return readReasonTest(field, value, world);
+      return readReasonTest(field, value, world, missing);
     case "number":
       return readNumberTest(field, value);
     case "bytes":
@@ -121,18 +131,28 @@ function listOf(value: unknown): { values: readonly unknown[]; not: boolean } | 
   return undefined;
 }
 
-function readReasonTest(field: FieldName, value: unknown, world: ReasonWorld): Test | Mistake {
+function readReasonTest(
+  field: FieldName,
+  value: unknown,
+  world: ReasonWorld,
+  missing: string[],
+): Test | Mistake {
   const list = listOf(value);
   if (list === undefined) {
     return mistake(field, value, `expected a name, a list of names, or { not: … }`);
   }
   const ranges: Range[] = [];
+  const elsewhere: Mistake[] = [];
   for (const name of list.values) {
     if (typeof name !== "string") return mistake(field, name, "expected a name");
     const found = reasonRanges(field, name, world);
-    if ("expected" in found) return found;
-    ranges.push(...found);
+    if (!("expected" in found)) ranges.push(...found);
+    // Right on another kernel.
+    else if (field === "reason" && knowledgeOf(name) !== undefined) elsewhere.push(found);
+    else return found;
   }
+  if (ranges.length === 0 && elsewhere[0] !== undefined) return elsewhere[0];
+  missing.push(...elsewhere.map(({ value }) => String(value)));
   const joined = joinRanges(ranges);
   return { field, ranges: list.not ? complement(joined, 0, largestReason) : joined };
 }

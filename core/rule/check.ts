@@ -6,7 +6,7 @@ import { nearest } from "../nearest.ts";
 import { checkCode } from "./check_code.ts";
 import type { Tell } from "./check_code.ts";
 import { checkCondition } from "./check_condition.ts";
-import type { CheckContext, Checked } from "./check_context.ts";
+import type { CheckContext, Checked, RuleContext } from "./check_context.ts";
 import type { CheckedCondition, CheckedRule } from "./checked.ts";
 import { milliseconds } from "./duration.ts";
 import { findValue, written } from "./find_value.ts";
@@ -20,12 +20,14 @@ const severities = ["critical", "warning", "info"] as const;
 const modes = ["alert", "shadow"] as const;
 const reservedLabels = ["alertname", "severity"];
 
-/** Checks one rule. Either there are errors, or a rule. */
+/** Checks one rule. Either there are errors, or a rule; with it there may be warnings. */
 export function checkRule(
   raw: UncheckedRule,
-  context: CheckContext,
-): { rule?: CheckedRule; errors: DropwatchError[] } {
+  checkContext: CheckContext,
+): { rule?: CheckedRule; errors: DropwatchError[]; warnings: DropwatchError[] } {
   const errors: DropwatchError[] = [];
+  const warnings: DropwatchError[] = [];
+  const context: RuleContext = { ...checkContext, filters: [], warnings };
   const place = (at: string, value?: unknown, key?: string): Place =>
     findValue(context, at, value, key);
   const mistake: Tell = (what, value, expected, names = [], at = raw.at) => {
@@ -105,7 +107,7 @@ export function checkRule(
   if (forMs > 0 && condition?.condition.is === "first") {
     mistake("bad for", raw.for, "first() holds for one tick: leave it out, or use keepFiringFor");
   }
-  if (errors.length > 0 || condition === undefined) return { errors };
+  if (errors.length > 0 || condition === undefined) return { errors, warnings };
   const texts: { [N in (typeof textNames)[number]]?: string | FunctionMark } = {};
   for (const name of textNames) {
     const text = raw[name];
@@ -113,6 +115,7 @@ export function checkRule(
   }
   return {
     errors,
+    warnings,
     rule: {
       file: context.file,
       bundle: context.bundle.id,
@@ -135,7 +138,7 @@ export function checkRule(
 /** What a rule looks at: a condition, or drops for its code. */
 function conditionOf(
   raw: UncheckedRule,
-  context: CheckContext,
+  context: RuleContext,
   errors: DropwatchError[],
   mistake: Tell,
 ): Checked<{ condition: CheckedCondition }> | undefined {
@@ -152,7 +155,7 @@ function conditionOf(
       );
     }
     if (errors.length > before) return undefined;
-    return checkCondition(raw.when as ConditionData, { ...context, filters: [] }, errors);
+    return checkCondition(raw.when as ConditionData, context, errors);
   }
   if (raw.when !== undefined) mistake("bad when", "when", 'a rule has either "when" or "on"');
   return checkCode(raw, context, errors, mistake);

@@ -1,7 +1,7 @@
 // A rule of code, checked: what it looks at, and which functions it has.
 import type { FieldName } from "../drop/field.ts";
 import type { DropwatchError } from "../error.ts";
-import type { CheckContext, Checked } from "./check_context.ts";
+import type { Checked, RuleContext } from "./check_context.ts";
 import { checkStream } from "./check_stream.ts";
 import { timeOf } from "./check_time.ts";
 import type { CheckedCondition } from "./checked.ts";
@@ -22,7 +22,7 @@ export type Tell = (
 /** Checks what a rule has in place of a condition. */
 export function checkCode(
   raw: UncheckedRule,
-  context: CheckContext,
+  context: RuleContext,
   errors: DropwatchError[],
   mistake: Tell,
 ): Checked<{ condition: CheckedCondition }> | undefined {
@@ -43,7 +43,7 @@ export function checkCode(
   const every = raw.every === undefined
     ? context.interval
     : timeOf("every", raw.every, raw.at, context, errors);
-  const checked = checkStream(raw.on as QueryData, raw.at, { ...context, filters: [] }, errors);
+  const checked = checkStream(raw.on as QueryData, raw.at, context, errors);
   if (checked !== undefined && !("count" in checked)) {
     mistake("bad on", "health", "expected drops: code sees what happens to them only");
   }

@@ -1,5 +1,6 @@
 // What a rule is checked against.
 import type { FieldName } from "../drop/field.ts";
+import type { DropwatchError } from "../error.ts";
 import type { HealthField } from "../watch/health.ts";
 import type { SourceFacts } from "../watch/source.ts";
 import type { Bundle } from "./bundle.ts";
@@ -16,9 +17,10 @@ export interface CheckContext {
   readonly interval: number;
 }
 
-/** The filters of one rule are numbered as they are found. */
+/** The filters of one rule are numbered as they are found; what only needs saying is collected. */
 export type RuleContext = CheckContext & {
   readonly filters: Filter[];
+  readonly warnings: DropwatchError[];
   /** How many words the one that is looked at is in. */
   readonly depth?: number;
 };

@@ -1,7 +1,7 @@
 // What a query counts, checked: its fields, their values, its filters.
 import { fieldNames, isFieldName } from "../drop/field.ts";
 import type { FieldName, SummableField } from "../drop/field.ts";
-import { ruleMistake, unavailableField } from "../error.ts";
+import { reasonMissing, ruleMistake, unavailableField } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
 import { nearest } from "../nearest.ts";
 import { readPredicate } from "../plan/predicate.ts";
@@ -44,9 +44,12 @@ export function checkStream(
     if (!isObject(where)) problem(where, "bad where", "expected an object of fields");
     return isObject(where);
   });
-  const { predicate, mistakes } = readPredicate(wheres, context.facts.world);
+  const { predicate, mistakes, missing } = readPredicate(wheres, context.facts.world);
   for (const { what, value, expected, nearest: names } of mistakes) {
     problem(value, what, expected, names);
+  }
+  for (const name of missing) {
+    context.warnings.push(reasonMissing(findValue(context, start, name), name));
   }
   const fieldsIn = (names: readonly unknown[], call: string, where = start): FieldName[] => {
     const fields: FieldName[] = [];

@@ -30,6 +30,8 @@ import { nearest } from "../nearest.ts";
 export interface RuleSet {
   readonly rules: readonly CheckedRule[];
   readonly errors: readonly DropwatchError[];
+  /** What needs saying of rules that could be read. */
+  readonly warnings: readonly DropwatchError[];
   readonly host: RuleHost;
   /** All files that rules were made of, at the last time that they were read. */
   inputs(): readonly string[];
@@ -150,6 +152,7 @@ interface LoadedFile {
   /** The names of its rules, of those with mistakes too; undefined where it couldn't be run. */
   readonly names: readonly string[] | undefined;
   readonly errors: readonly DropwatchError[];
+  readonly warnings: readonly DropwatchError[];
   /** The bundle that could not be loaded since, and why. */
   readonly broken?: { readonly bundle: string; readonly errors: readonly DropwatchError[] };
 }
@@ -179,6 +182,7 @@ export async function loadRules(options: LoadOptions): Promise<RuleSet> {
     return {
       rules,
       errors,
+      warnings: [...files.values()].flatMap(({ warnings }) => warnings),
       host,
       inputs: () => [...new Set([...files.values()].flatMap(({ inputs }) => inputs))],
       onBlame: (listener) => void (blame = listener),
@@ -289,7 +293,8 @@ async function reloadFile(
   const { id: bundle = "", inputs = known?.inputs ?? [file] } = bundled.bundles.get(file) ?? {};
   if (known !== undefined && !bundled.errors.has(file) && bundle === known.bundle) {
     // It is as it was, or as it was before it was broken.
-    return { bundle, inputs, rules: known.rules, names: known.names, errors: known.errors };
+    const { rules, names, errors, warnings } = known;
+    return { bundle, inputs, rules, names, errors, warnings };
   }
   if (known?.broken !== undefined && bundle !== "" && known.broken.bundle === bundle) return known;
   const checked = checkFile(await loadFile(file, bundled, host, true), context);
@@ -336,8 +341,8 @@ interface CheckOptions extends Pick<LoadOptions, "interval" | "overrides"> {
 function checkFile(
   ran: RanFile,
   { facts, interval, overrides }: CheckOptions,
-): Pick<LoadedFile, "rules" | "names" | "errors"> {
-  if ("errors" in ran) return { rules: [], names: undefined, errors: ran.errors };
+): Pick<LoadedFile, "rules" | "names" | "errors" | "warnings"> {
+  if ("errors" in ran) return { rules: [], names: undefined, errors: ran.errors, warnings: [] };
   const { file, bundle } = ran;
   const texts = new Map<string, string>();
   const source = (name: string): string => {
@@ -363,5 +368,6 @@ function checkFile(
     rules: checked.flatMap(({ rule }) => rule === undefined ? [] : [rule]),
     names: ran.rules.map(({ alert }) => String(alert)),
     errors: [...wrong, ...checked.flatMap(({ errors }) => errors)],
+    warnings: checked.flatMap(({ rule, warnings }) => rule === undefined ? [] : warnings),
   };
 }

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { closed, codeText, drivenSource, ruleText, startRun, until } from "../../test/run.ts";
 import type { Run, StartOptions } from "../../test/run.ts";
-import { ruleSyntax } from "../error.ts";
+import { programHasNoLayout, programRefused, ruleSyntax } from "../error.ts";
 import type { Plan } from "../plan/plan.ts";
 
 let runs: Run[] = [];
@@ -428,15 +428,15 @@ describe("the plan", () => {
     await reloaded;
   });
 
-  test("that the kernel finds too complex is changed to one with keys", async () => {
-    const { programRefused } = await import("../error.ts") as Record<string, unknown> as {
-      programRefused: (...all: unknown[]) => Error;
-    };
+  test.each([
+    [programRefused("too large"), "refuses the program as too complex"],
+    [programHasNoLayout("-524"), "no layout for the program in that order either"],
+  ])("that the kernel refuses is changed to one with keys: %s", async (refusal, said) => {
     const tried: Plan[] = [];
     const driven = drivenSource({
       replan: (plan) => {
         tried.push(plan);
-        if (tried.length === 1) throw programRefused("too complex", "");
+        if (tried.length === 1) throw refusal;
       },
     });
     const run = await start({ driven, files: { "a.ts": ruleText("A") } });
@@ -447,7 +447,7 @@ describe("the plan", () => {
     await run.second(closed(100));
     await reloaded;
     await until(() => run.told().length === 1);
-    expect(run.log[0]).toContain("too complex");
+    expect(run.log[0]).toContain(said);
   });
 });
 

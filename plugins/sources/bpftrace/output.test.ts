@@ -13,6 +13,7 @@ import { randomFrom } from "../../../test/random.ts";
 import type { Random } from "../../../test/random.ts";
 import { planOf, world } from "../../../test/world.ts";
 import type { Names } from "../../../core/drop/field.ts";
+import { makeLayout } from "../../../core/plan/layout.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
 import { outputReader } from "./output.ts";
@@ -36,7 +37,7 @@ interface Reading {
 /** Reads output of bpftrace for a plan. */
 function read(
   plan: Plan,
-  options: { scalars?: ReadonlyMap<string, number>; names?: Names } = {},
+  options: { scalars?: ReadonlyMap<string, number>; names?: Names; mostMaps?: number } = {},
 ): Reading {
   const ticks: Tick[] = [];
   const boundaries: (Boundary | undefined)[] = [];
@@ -44,6 +45,7 @@ function read(
   const reader = outputReader({
     plan,
     scalars: options.scalars ?? new Map(),
+    layout: makeLayout(plan, options.mostMaps),
     names: options.names ?? world.names,
     missed: () => reading.missed,
     now: () => reading.now,
@@ -827,6 +829,72 @@ describe("whatever is lost on the way", () => {
         expect([counted, unreadable]).toEqual([seen, 0]);
       }
       expect(sums(reading.ticks, "seen")).toBe(program.truth.all);
+    }
+  });
+});
+
+describe("a map that several key sets share", () => {
+  // Both in @k0, the first's class as 1, the second's as 2; @k1 has the totals' sets, one without a key.
+  const plan = planOf(
+    { by: ["dport"] },
+    { by: ["sport"] },
+    ...[53, 80].map((dport) => ({ where: { dport }, by: ["len"] as const })),
+    { where: { l4: "UDP" } },
+  );
+  const reading = (): Reading => read(plan, { mostMaps: 20 });
+
+  test("is read as if each had one to itself", () => {
+    const layout = makeLayout(plan, 20);
+    expect(
+      layout.shared.map(({ sharers }) =>
+        sharers.map(({ map, after, padding }) => [map.id, after, padding])
+      ),
+    ).toEqual([[[0, 0, 0], [1, 1, 0], [2, 2, 0], [3, 4, 1]]]);
+    const run = reading();
+    const lines = [
+      map("t0", { "2": 5, "3": 9 }),
+      map("b0", { "3": 20 }),
+      map("k0_0", { "1,53": 12, "1,80": 8, "2,40000": 20, "3,60": 3, "4,60": 2, "5,0": 9 }),
+    ];
+    frame(1, 0, 1, ...lines).forEach(run.line);
+    const [tick] = run.ticks;
+    expect(entriesOf(tick, 0)).toEqual([["53", [0], 12, 0], ["80", [0], 8, 0]]);
+    expect(entriesOf(tick, 1)).toEqual([["40000", [1], 20, 0]]);
+    expect(entriesOf(tick, 2)).toEqual([["60", [2], 3, 0], ["60", [3], 2, 0]]);
+    expect(entriesOf(tick, 3)).toEqual([["", [4], 9, 0]]);
+    expect([tick!.seen, tick!.counted, tick!.other, tick!.lost, tick!.unreadable])
+      .toEqual([20, 20, 0, 0, 0]);
+    // What had no key of its own is cleared now: the next tick's number is its own, not a sum.
+    frame(
+      2,
+      0,
+      2,
+      map("t0", { "2": 5, "3": 10 }),
+      map("b0", { "3": 21 }),
+      map("k0_0", {
+        ...{ "1,53": 1, "2,40000": 1, "5,0": 1 },
+      }),
+    ).forEach(run.line);
+    expect(entriesOf(run.ticks[1], 3)).toEqual([["", [4], 1, 0]]);
+    expect(run.ticks[1]!.counted).toBe(1);
+  });
+
+  test("is lost for all of them where its line is, and other for those whose keys had no room", () => {
+    const run = reading();
+    const totals = map("t0", { "2": 5, "3": 9 });
+    frame(1, 0, 1, totals, map("b0", { "3": 20 })).forEach(run.line);
+    expect(run.ticks[0]!.maps.map(({ lost }) => lost)).toEqual([20, 20, 5, 9]);
+    frame(2, 1, 2, map("t1", {}), map("b1", { "3": 20 }), map("k0_1", { "1,53": 20, "2,1": 5 }))
+      .forEach(run.line);
+    expect(run.ticks[1]!.maps.map(({ other }) => other)).toEqual([0, 15, 0, 0]);
+    expect(run.ticks[1]!.maps.map(({ lost }) => lost)).toEqual([0, 0, 0, 0]);
+  });
+
+  test("may hold nothing that is nobody's", () => {
+    for (const key of ["0,53", "6,53", "", "x,1", "1", "1,", "1,2,3", "-1,53"]) {
+      const run = reading();
+      frame(1, 0, 1, map("b0", { "3": 1 }), map("k0_0", { [key]: 1 })).forEach(run.line);
+      expect([key, run.ticks[0]!.unreadable]).toEqual([key, 1]);
     }
   });
 });

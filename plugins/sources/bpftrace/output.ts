@@ -17,12 +17,14 @@ import {
 } from "../../../core/plan/key.ts";
 import { plumbing } from "../../../core/drop/site.ts";
 import type { SeriesKey } from "../../../core/plan/key.ts";
+import { isKeyed } from "../../../core/plan/layout.ts";
+import type { Layout } from "../../../core/plan/layout.ts";
 import { keySlots, mayBelong } from "../../../core/plan/plan.ts";
 import type { KeyMap, Plan } from "../../../core/plan/plan.ts";
 import type { Counted, MapCounts, Tick } from "../../../core/watch/tick.ts";
 import { tally } from "../../../core/watch/tick.ts";
 import { LaterCounts } from "./later.ts";
-import { keyed } from "./program.ts";
+import { takeApart } from "./shared.ts";
 
 type Printed = ReadonlyMap<string, unknown>;
 
@@ -42,6 +44,7 @@ export type MissedDrops = () => number;
 export interface OutputOptions {
   readonly plan: Plan;
   readonly scalars: ReadonlyMap<string, number>;
+  readonly layout: Layout;
   readonly names: Names;
   readonly missed: MissedDrops;
   /** Reads the kernel's own counters; undefined where it is too soon. */
@@ -68,7 +71,8 @@ export interface OutputReader {
 }
 
 export function outputReader(options: OutputOptions): OutputReader {
-  const { plan, names } = options;
+  const { plan, layout, names } = options;
+  const keyed = plan.maps.map((map) => isKeyed(layout, map));
   const readers = plan.maps.map((map) => keyReader(plan, map, names));
   const walkers = plan.maps.map((map) => keyReader(plan, map, names, true));
   const flows = plan.maps.map((map) => keyFlowReader(map, names));
@@ -156,7 +160,7 @@ export function outputReader(options: OutputOptions): OutputReader {
         unreadable++;
         return;
       }
-      const { n, sum } = keyed(map) ? read : growth(name, read.n, read.sum);
+      const { n, sum } = keyed[map.id]! ? read : growth(name, read.n, read.sum);
       if (n === 0) return;
       counted += n;
       const flow = (walks ? walkedFlows : flows)[map.id]?.(raw);
@@ -178,7 +182,7 @@ export function outputReader(options: OutputOptions): OutputReader {
     };
     // What came earlier, before what comes now: that doesn't wait for itself.
     later[map.id]!.decide(sent, now).forEach(put);
-    if (keyed(map)) { for (const [raw, value] of entriesOf(printed)) add(raw, value); }
+    if (keyed[map.id]!) { for (const [raw, value] of entriesOf(printed)) add(raw, value); }
     else if (printed !== undefined) add("", printed);
     const walked = maps.get(`w${map.id}_${copy}`);
     for (const [raw, value] of entriesOf(walked)) add(raw, value, true);
@@ -192,7 +196,7 @@ export function outputReader(options: OutputOptions): OutputReader {
     const open = belong - counted - (ahead.get(name) ?? 0);
     const wasPrinted = printed !== undefined || walked !== undefined;
     // What only grows and wasn't printed is told by the next print.
-    const comes = !keyed(map) && !wasPrinted && !last;
+    const comes = !keyed[map.id]! && !wasPrinted && !last;
     ahead.set(name, comes ? -open : Math.max(0, -open));
     const missing = comes ? 0 : Math.max(0, open);
     // A map that has drops and wasn't printed is lost; one that was printed had no room.
@@ -214,7 +218,7 @@ export function outputReader(options: OutputOptions): OutputReader {
   };
 
   const emit = (
-    maps: Printed,
+    printed: Printed,
     copy: number,
     nsecs: number | undefined,
     { force = false, last = false, settling = false, exact = false, counters }: {
@@ -226,6 +230,8 @@ export function outputReader(options: OutputOptions): OutputReader {
       counters?: CounterReading | undefined;
     } = {},
   ): void => {
+    const { maps, strangers } = takeApart(printed, layout, copy);
+    unreadable += strangers;
     const reasons = readReasons(maps, copy);
     const at = settling ? lastAt : nsecs === undefined ? options.now() : wallClock(nsecs);
     const sent = readFlows(maps, copy);

@@ -21,6 +21,8 @@ import {
 } from "../../../core/drop/fragment.ts";
 import type { FragmentName, KernelFacts } from "../../../core/drop/fragment.ts";
 import { plumbing } from "../../../core/drop/site.ts";
+import { homeOf, isKeyed, makeLayout, walksStack } from "../../../core/plan/layout.ts";
+import type { Layout } from "../../../core/plan/layout.ts";
 import { hasClass, keyFields, keySlots } from "../../../core/plan/plan.ts";
 import type { Decision, KeyMap, Plan, ReasonGroup } from "../../../core/plan/plan.ts";
 import type { Mask, Range } from "../../../core/plan/predicate.ts";
@@ -31,6 +33,10 @@ export interface ProgramOptions {
   readonly interval: number;
   /** The addresses of kernel functions, as signed integers. */
   readonly addresses: (functions: readonly string[]) => readonly Range[];
+  /** How many maps the program may use (default: what the kernel allows). */
+  readonly mostMaps?: number;
+  /** Whether its branches, and what they count, stand the other way round: the same, laid out anew. */
+  readonly turned?: boolean;
 }
 
 /**
@@ -42,43 +48,35 @@ const walkedFrames = 8;
 /** Frames of the stack of a drop that is kept whole. */
 const keptFrames = 16;
 
-/**
- * Whether a map has a second one beside it, @w in place of @m, for drops whose location is
- * plumbing: there the stack is part of the key, and tells the site.
- */
-export function walksStack(map: KeyMap): boolean {
-  const fields = keyFields(map);
-  return fields.includes("site") && !fields.includes("stack");
-}
-
 export interface Program {
   readonly text: string;
   /** Reasons counted in a variable of their own, which is cheaper than a map: map name → reason. */
   readonly scalars: ReadonlyMap<string, number>;
+  /** In which maps keys stand. */
+  readonly layout: Layout;
 }
 
 /** More would be slower to print than they save. */
 const maxScalars = 8;
-
-/** The kernel refuses a program that uses more maps; a variable is a map too. */
-const maxMaps = 64;
-
-/** Those that a program has whatever is asked for, @b, @e, @seen, …, and what bpftrace itself needs. */
-const ownMaps = 16;
 
 /** How often the kernel looks whether it is time for a tick: a look can fall out (see program). */
 const looksPerTick = 50;
 
 type Lines = string[];
 
+/** With the maps that keys stand in. */
+type LaidOut = ProgramOptions & { readonly layout: Layout };
+
 const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
 
 /** Writes the program of a plan. */
-export function writeProgram(plan: Plan, options: ProgramOptions): Program {
+export function writeProgram(planned: Plan, options: ProgramOptions): Program {
+  const plan = options.turned === true ? turn(planned) : planned;
   const scalarOf = new Map<ReasonGroup, string>();
   const scalars = new Map<string, number>();
+  const layout = makeLayout(plan, options.mostMaps);
   // They only save time, so they get what room the maps by key leave.
-  const room = Math.min(maxScalars, Math.floor((maxMaps - ownMaps - mapsByKey(plan)) / 2));
+  const room = Math.min(maxScalars, layout.free);
   for (const group of plan.groups) {
     const [range] = group.ranges;
     const single = group.ranges.length === 1 && range![0] === range![1];
@@ -86,28 +84,28 @@ export function writeProgram(plan: Plan, options: ProgramOptions): Program {
     scalarOf.set(group, `r${range![0]}`);
     scalars.set(`r${range![0]}`, range![0]);
   }
-  const { lines, order } = probe(plan, options, scalarOf);
+  const { lines, order } = probe(plan, { ...options, layout }, scalarOf);
   const text = [
     // First: bpftrace 0.17 reads a map only below the line that gives it its type.
     ...(countsRetransmits(plan) ? [...retransmits(options.kernel), ""] : []),
     ...lines,
     "",
     ...(plan.samples === undefined ? [] : [...sampler(plan.samples, options.kernel), ""]),
-    ...ticker(plan, options, [...scalars.keys()], order),
+    ...ticker(plan, { ...options, layout }, [...scalars.keys()], order),
     "",
   ].join("\n");
-  return { text, scalars };
+  return { text, scalars, layout };
 }
 
-/** How many maps there are for keys: of each two copies, and what is beside them. */
-function mapsByKey(plan: Plan): number {
-  const all = plan.maps.map((map) => 1 + (map.conditional ? 1 : 0) + (walksStack(map) ? 1 : 0));
-  return 2 * all.reduce((sum, n) => sum + n, 0);
+/** The same plan, with its groups and what each counts in the opposite order. */
+function turn(plan: Plan): Plan {
+  const groups = plan.groups.map((group) => ({ ...group, counted: group.counted.toReversed() }));
+  return { ...plan, groups: groups.toReversed() };
 }
 
 function probe(
   plan: Plan,
-  options: ProgramOptions,
+  options: LaidOut,
   scalarOf: ReadonlyMap<ReasonGroup, string>,
 ): { lines: Lines; order: readonly number[] } {
   const wanted = fragmentsOf(plan);
@@ -225,7 +223,7 @@ function decisionFields(decision: Decision, fields: Set<FieldName>): void {
 
 function groupBranches(
   plan: Plan,
-  options: ProgramOptions,
+  options: LaidOut,
   scalarOf: ReadonlyMap<ReasonGroup, string>,
   emitted: ReadonlySet<FragmentName>,
 ): { lines: Lines; order: readonly number[] } {
@@ -400,7 +398,7 @@ function reasonCount(scalar: string | undefined): Lines {
 function keyCounts(
   plan: Plan,
   counted: ReasonGroup["counted"],
-  options: ProgramOptions,
+  options: LaidOut,
   outside: ReadonlySet<FragmentName>,
 ): Lines {
   const lines: Lines = [];
@@ -440,27 +438,48 @@ function reading(
 function update(
   map: KeyMap,
   chosen: string,
-  options: ProgramOptions,
+  options: LaidOut,
   emitted: Set<FragmentName>,
 ): Lines {
-  const { kernel } = options;
+  const { kernel, layout } = options;
   const fields = keyFields(map);
   const lines = reading([...fields, ...(map.sum === undefined ? [] : [map.sum])], kernel, emitted);
-  const key = [
-    ...(hasClass(map) ? [chosen.startsWith("$") ? chosen : `(uint64)${chosen}`] : []),
-    ...keySlots(fields),
-  ];
-  const index = key.length === 0 ? "" : `[${key.join(", ")}]`;
   const value = map.sum === undefined ? "count()" : `stats(${fieldOf(map.sum).slots[0]})`;
-  const count = (name: string, at: string): Lines =>
-    counting((copy) => {
-      const total = map.conditional ? ` @t${map.id}_${copy} = count();` : "";
-      return `@${name}${map.id}_${copy}${at} = ${value};${total}`;
+  const count = (walked: boolean): Lines => {
+    const { name, key } = keyOf(map, walked, chosen, layout);
+    return counting((copy) => {
+      const total = layout.joinsTotals ? `@t${copy}[(uint64)${map.id}]` : `@t${map.id}_${copy}`;
+      const all = map.conditional ? ` ${total} = count();` : "";
+      return `@${name}_${copy}${key} = ${value};${all}`;
     });
-  if (!walksStack(map)) return [...lines, ...count("m", index)];
+  };
+  if (!walksStack(map)) return [...lines, ...count(false)];
   const isPlumbing = locationTest(options.addresses([...plumbing]));
-  const walked = `[${[...key, `kstack(${walkedFrames})`].join(", ")}]`;
-  return [...lines, ...ifElse(isPlumbing, count("w", walked), count("m", index))];
+  return [...lines, ...ifElse(isPlumbing, count(true), count(false))];
+}
+
+/** The map and the key of a class. */
+function keyOf(
+  map: KeyMap,
+  walked: boolean,
+  chosen: string,
+  layout: Layout,
+): { name: string; key: string } {
+  const { name, sharer } = homeOf(layout, { map, walked });
+  const stack = walked ? [`kstack(${walkedFrames})`] : [];
+  const slots = keySlots(keyFields(map));
+  if (sharer === undefined) {
+    const own = chosen.startsWith("$") ? chosen : `(uint64)${chosen}`;
+    const key = [...(hasClass(map) ? [own] : []), ...slots, ...stack];
+    return { name, key: key.length === 0 ? "" : `[${key.join(", ")}]` };
+  }
+  // Whoever shares a map has the same types: bpftrace tells signed integers from unsigned ones.
+  const number = chosen.startsWith("$")
+    ? `(int64)(${chosen} + ${sharer.after})`
+    : `(int64)${Number(chosen) + sharer.after}`;
+  const zeros = Array.from({ length: sharer.padding }, () => "(int64)0");
+  const signed = slots.map((slot) => slot === "kstack" ? slot : `(int64)${slot}`);
+  return { name, key: `[${[number, ...zeros, ...signed, ...stack].join(", ")}]` };
 }
 
 /** Whether the location lies in one of the ranges of addresses. */
@@ -469,7 +488,7 @@ function locationTest(ranges: readonly Range[]): string {
   return ranges.map(([lo, hi]) => `($location >= ${lo} && $location <= ${hi})`).join(" || ");
 }
 
-function decisionTree(decision: Decision, chosen: string, options: ProgramOptions): Lines {
+function decisionTree(decision: Decision, chosen: string, options: LaidOut): Lines {
   if (typeof decision === "number") {
     return decision === 0 ? [] : [`${chosen} = (uint64)${decision};`];
   }
@@ -545,7 +564,7 @@ const armedLooks = 3;
  */
 function ticker(
   plan: Plan,
-  options: ProgramOptions,
+  options: LaidOut,
   scalars: readonly string[],
   order: readonly number[],
 ): Lines {
@@ -554,15 +573,22 @@ function ticker(
   const all = kept.reduce((sum, number) => sum + bitOf(number), 0);
   const look = Math.max(1, Math.round(options.interval / looksPerTick));
   const nanoseconds = options.interval * 1_000_000;
+  const { layout } = options;
+  const isAlone = (map: KeyMap, walked: boolean): boolean =>
+    homeOf(layout, { map, walked }).sharer === undefined;
   const copy = (n: 0 | 1): Lines => [
     ...scalars.map((name) => `print(@${name}_${n});`),
     `print(@b${n});`,
+    ...(layout.joinsTotals ? [`print(@t${n});`] : []),
     ...plan.maps.flatMap((map) => [
-      ...(map.conditional ? [`print(@t${map.id}_${n});`] : []),
-      `print(@m${map.id}_${n});`,
-      ...(keyed(map) ? [`clear(@m${map.id}_${n});`] : []),
-      ...(walksStack(map) ? [`print(@w${map.id}_${n});`, `clear(@w${map.id}_${n});`] : []),
+      ...(map.conditional && !layout.joinsTotals ? [`print(@t${map.id}_${n});`] : []),
+      ...(isAlone(map, false) ? [`print(@m${map.id}_${n});`] : []),
+      ...(isAlone(map, false) && isKeyed(layout, map) ? [`clear(@m${map.id}_${n});`] : []),
+      ...(walksStack(map) && isAlone(map, true)
+        ? [`print(@w${map.id}_${n});`, `clear(@w${map.id}_${n});`]
+        : []),
     ]),
+    ...layout.shared.flatMap(({ name }) => [`print(@${name}_${n});`, `clear(@${name}_${n});`]),
     ...(kept.length === 0 ? [] : [`print(@x${n});`, `clear(@x${n});`]),
     ...(countsRetransmits(plan) ? [`print(@f${n});`, `clear(@f${n});`] : []),
   ];
@@ -627,11 +653,6 @@ function ticker(
     ]),
     "}",
   ];
-}
-
-/** A map without a key is a variable: it isn't cleared, its growth is what was counted. */
-export function keyed(map: KeyMap): boolean {
-  return hasClass(map) || keyFields(map).length > 0;
 }
 
 /** Whether the names of kernel functions are needed, for a key, a condition or a sample. */

@@ -4,7 +4,8 @@ import type { FieldName } from "../../../core/drop/field.ts";
 import { unavailable } from "../../../core/drop/fragment.ts";
 import { reasonWorld } from "../../../core/drop/reason.ts";
 import type { SymbolTable } from "../../../core/drop/site.ts";
-import { noReplan } from "../../../core/error.ts";
+import { DropwatchError, noReplan } from "../../../core/error.ts";
+import type { Layout } from "../../../core/plan/layout.ts";
 import { keyFields } from "../../../core/plan/plan.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Source, SourceFacts } from "../../../core/watch/source.ts";
@@ -43,6 +44,7 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const counters = counterTable(netns);
   let running: Promise<Supervised> | undefined;
   let helpFor: (plan: Plan) => void = () => {};
+  let log: (message: string) => void = () => {};
   let interval = 1000;
   let prepared: { maxKeys: number; bpftrace: StartedBpftrace } | undefined;
   let kernel: Kernel | undefined;
@@ -51,12 +53,13 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
   const load = async (): Promise<Kernel> => kernel ??= await (options.readKernel ?? readKernel)();
   // Only plans and rules that ask for a site pay for this.
   const functions = (): SymbolTable => symbols ??= readSymbols();
-  const write = async (plan: Plan, interval: number): Promise<Program> => {
+  const write = async (plan: Plan, interval: number, turned = false): Promise<Program> => {
     if (usesSite(plan)) functions();
     return writeProgram(plan, {
       kernel: await load(),
       interval,
       addresses: (names) => symbols?.rangesOf(names) ?? [],
+      turned,
     });
   };
   return {
@@ -108,16 +111,21 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
         helped.listeners ||= plan.evidence !== undefined;
       };
       interval = run.interval;
-      const begin = async (): Promise<Supervised> => {
-        const program = await write(run.plan, run.interval);
+      log = run.log;
+      const begin = async (turned: boolean): Promise<Supervised> => {
+        const program = await write(run.plan, run.interval, turned);
+        if (!turned) saySharing(program.layout, log);
         helpFor(run.plan);
         const first = { plan: run.plan, program };
-        return superviseBpftrace({ command, first, facts, counters, run, ready });
+        const started = turned ? undefined : ready;
+        return superviseBpftrace({ command, first, facts, counters, run, ready: started });
       };
       try {
-        // Another plan may be asked for before the first is written: it waits.
-        running = begin();
-        await (await running).ended;
+        await orTurned(async (turned) => {
+          // Another plan may be asked for before the first is written: it waits.
+          running = begin(turned);
+          await (await running).ended;
+        }, log);
       } finally {
         running = undefined;
         helpFor = () => {}; // What would be started now, nobody would stop.
@@ -127,14 +135,49 @@ export function bpftraceSource(options: BpftraceOptions = {}): BpftraceSource {
     async replan(plan) {
       const supervised = await running;
       if (supervised === undefined) throw noReplan("bpftrace");
-      const program = await write(plan, interval);
-      helpFor(plan);
-      await supervised.replan({ plan, program });
+      await orTurned(async (turned) => {
+        const program = await write(plan, interval, turned);
+        if (!turned) saySharing(program.layout, log);
+        helpFor(plan);
+        await supervised.replan({ plan, program });
+      }, log);
     },
     async program(plan, interval) {
       return (await write(plan, interval)).text;
     },
   };
+}
+
+/**
+ * Tries a program, and where the kernel's JIT compiler finds no layout for it, the same with its
+ * branches in another order.
+ */
+export async function orTurned(
+  attempt: (turned: boolean) => Promise<void>,
+  log: (message: string) => void,
+): Promise<void> {
+  try {
+    await attempt(false);
+  } catch (thrown) {
+    const isThat = thrown instanceof DropwatchError && thrown.code === "PROGRAM_HAS_NO_LAYOUT";
+    if (!isThat) throw thrown;
+    log(
+      "the kernel's JIT compiler finds no layout for the program (error 524): " +
+        "its branches are put in another order",
+    );
+    await attempt(true);
+  }
+}
+
+/** Who shares a map shares its room. */
+function saySharing({ shared }: Layout, log: (message: string) => void): void {
+  if (shared.length === 0) return;
+  const sets = new Set(shared.flatMap(({ sharers }) => sharers.map(({ map }) => map.id)));
+  const most = Math.max(...shared.map(({ sharers }) => sharers.length));
+  log(
+    `${sets.size} key sets share a map with others, up to ${most} one, since the kernel allows a ` +
+      `program 64 maps: they share the room of --max-keys too`,
+  );
 }
 
 /** Whether processes are to be looked up by their sockets. */

@@ -8,8 +8,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { facts, planOf } from "../../../test/world.ts";
+import { makeLayout } from "../../../core/plan/layout.ts";
 import type { Plan } from "../../../core/plan/plan.ts";
 import type { Tick } from "../../../core/watch/tick.ts";
+import type { Program } from "./program.ts";
 import { superviseBpftrace } from "./supervise.ts";
 import type { Counting } from "./supervise.ts";
 
@@ -39,6 +41,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** A program that the command above takes for what to do. */
+const programOf = (plan: Plan, what: string): Program => ({
+  text: `${what}\n`,
+  scalars: new Map(),
+  layout: makeLayout(plan),
+});
+
 /** What one of them prints; each that is started with its name prints it, one after the other. */
 class Fake {
   readonly counting: Counting;
@@ -52,7 +61,7 @@ class Fake {
     this.#path = join(folder, name);
     spawnSync("mkfifo", [this.#path]);
     this.plan = plan;
-    this.counting = { plan, program: { text: `${this.#path}\n`, scalars: new Map() } };
+    this.counting = { plan, program: programOf(plan, this.#path) };
     fakes.push(this);
   }
 
@@ -303,8 +312,8 @@ describe("a program of another plan", () => {
     const [a] = three();
     const run = start(a.counting, 10_000);
     await a.tick(1);
-    const program = { text: "refuse\n", scalars: new Map() };
-    const refused = run.supervised.replan({ plan: planOf({ by: ["saddr"] }), program });
+    const plan = planOf({ by: ["saddr"] });
+    const refused = run.supervised.replan({ plan, program: programOf(plan, "refuse") });
     expect(await refused.catch(({ code }) => code)).toBe("PROGRAM_REFUSED");
     await a.tick(2, 5);
     await run.until(1);
@@ -398,7 +407,7 @@ describe("a program of another plan", () => {
     const [a, b] = three();
     const run = start(a.counting, 10_000);
     await a.tick(1);
-    const program = { text: "refuse\n", scalars: new Map() };
+    const program = programOf(b.plan, "refuse");
     const refused = run.supervised.replan({ plan: b.plan, program });
     const replanned = run.supervised.replan(b.counting);
     expect(await refused.catch(({ code }) => code)).toBe("PROGRAM_REFUSED");
@@ -457,8 +466,8 @@ describe("a bpftrace that ends", () => {
 
   test("before it ever counted is an error, that of a plan that was asked for meanwhile too", async () => {
     const [, b] = three();
-    const program = { text: "gone\n", scalars: new Map() };
-    const run = start({ plan: planOf(byPort), program });
+    const plan = planOf(byPort);
+    const run = start({ plan, program: programOf(plan, "gone") });
     const replanned = run.supervised.replan(b.counting);
     expect(await run.supervised.ended.catch(({ code }) => code)).toBe("BPFTRACE_FAILED");
     expect(await replanned.catch(({ code }) => code)).toBe("BPFTRACE_FAILED");

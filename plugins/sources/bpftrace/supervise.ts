@@ -7,6 +7,7 @@ import {
   noBpftrace,
   noRoot,
   printable,
+  programHasNoLayout,
   programRefused,
 } from "../../../core/error.ts";
 import type { DropwatchError } from "../../../core/error.ts";
@@ -123,6 +124,7 @@ export function superviseBpftrace(options: SuperviseOptions): Supervised {
     const reader = outputReader({
       plan: counting.plan,
       scalars: counting.program.scalars,
+      layout: counting.program.layout,
       names: facts.world.names,
       // The last figure stands when the process is gone.
       missed: () => missed = missedBy(bpftrace.pid ?? -1) ?? missed,
@@ -453,6 +455,8 @@ function cannotStart(command: readonly string[], outcome: Outcome): DropwatchErr
   ) {
     return noRoot(["dropwatch", ...process.argv.slice(2)].join(" "));
   }
+  // The kernel's ENOTSUPP, which no C library has a name for. Before 0.27 bpftrace doesn't tell it.
+  if (/error (code: -)?524\b/i.test(output)) return programHasNoLayout(output);
   if (/Error loading (BPF )?program|stack limit|too large/i.test(output)) {
     return programRefused(output);
   }
