@@ -114,6 +114,8 @@ const schema = `
 
 /** How many events are kept: the oldest go. */
 export const mostEvents = 100_000;
+/** Of 4 KiB: a gigabyte. Everything in it is bounded by number; this is for what is large all the same. */
+const mostPages = 262_144;
 /** Milliseconds for which the watching may wait for another process that writes. */
 const patience = 50;
 
@@ -154,6 +156,7 @@ export function openDatabase(file: string, wait: number): DatabaseSync {
   try {
     database.exec(`PRAGMA busy_timeout = ${wait}; PRAGMA journal_mode = WAL;`);
     database.exec("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;");
+    database.exec(`PRAGMA max_page_count = ${mostPages}`);
     const found = database.prepare("PRAGMA user_version").get()!["user_version"] as number;
     if (found > schemaVersion) throw new Error(`it is of a later dropwatch (version ${found})`);
     if (found < schemaVersion) {

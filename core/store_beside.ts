@@ -93,10 +93,18 @@ export function openBeside(folder: string, make = false): StateBeside {
           "GROUP BY fingerprint) ORDER BY seq DESC LIMIT ?",
         mostAlerts,
       ).map(readEvent);
+      // What became of the message that told of it last is later than the message.
+      const ofMessage = new Map(
+        rows(
+          "SELECT * FROM event WHERE seq IN (SELECT max(seq) FROM event WHERE message IN " +
+            "(SELECT value FROM json_each(?)) GROUP BY message)",
+          JSON.stringify(last.flatMap(({ message }) => message === "" ? [] : message)),
+        ).map(readEvent).map((event) => [event.message, event]),
+      );
       return last.map((event) => ({
         fingerprint: event.fingerprint,
         message: known.get(event.fingerprint),
-        last: event,
+        last: ofMessage.get(event.message) ?? event,
       }));
     },
     events: (fingerprint) =>

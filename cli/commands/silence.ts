@@ -1,4 +1,5 @@
 // Silences: for some time nobody is told of what they match.
+import { userInfo } from "node:os";
 import { makeSilence, silenceState } from "../../core/alert/silence.ts";
 import type { Silence } from "../../core/alert/silence.ts";
 import { showMatcher } from "../../core/alert/matcher.ts";
@@ -39,13 +40,12 @@ export const silenceCommand: Command = {
       if (verb === "add") {
         const duration = given.time("duration");
         if (duration === undefined) throw missingArgument("silence add", "--duration, such as 2h");
-        const { SUDO_USER, USER = "unknown" } = process.env;
         const silence = makeSilence({
           id: crypto.randomUUID(),
           matchers: given.words.slice(1),
           startsAt: now,
           duration,
-          createdBy: given.text("author") ?? SUDO_USER ?? USER,
+          createdBy: given.text("author") ?? process.env.SUDO_USER ?? userInfo().username,
           comment: given.text("comment") ?? "",
         });
         state.putSilence(silence);

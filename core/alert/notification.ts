@@ -58,6 +58,8 @@ export interface Notification {
 
 /** How many alerts a notification holds at most. */
 export const mostAlerts = 50;
+/** How many of them with what they are made of: it is by far the largest part, and nobody reads it of more. */
+const mostWithEvidence = 10;
 
 const order = { critical: 0, warning: 1, info: 2 } as const;
 
@@ -97,7 +99,8 @@ export function makeNotification(
     status: firing > 0 ? "firing" : "resolved",
     commonLabels: inCommon(sorted.map(({ labels }) => labels)),
     commonAnnotations: inCommon(sorted.map(({ annotations }) => annotations)),
-    alerts: sorted.slice(0, mostAlerts),
+    alerts: sorted.slice(0, mostAlerts)
+      .map((alert, i) => i < mostWithEvidence ? alert : { ...alert, evidence: {} }),
     firing,
     resolved: sorted.length - firing,
     truncatedAlerts: Math.max(0, sorted.length - mostAlerts),
