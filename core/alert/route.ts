@@ -114,6 +114,7 @@ const duration = v.pipe(
   v.string(`a duration like "30s"`),
   v.check(isDuration, `a duration like "30s"`),
 );
+const durationOrNone = `a duration like "30s", or "0s"`;
 const names = v.array(v.string("a name"), "a list of names");
 const someNames = v.pipe(names, v.minLength(1, "a name or more"));
 const labelNames = v.pipe(
@@ -141,7 +142,12 @@ const matchers = v.array(
 const RouteSchema: v.GenericSchema<unknown, RouteConfig> = v.strictObject({
   receiver: v.optional(v.union([v.string(), someNames], "a sink's name, or several")),
   groupBy: v.optional(labelNames),
-  groupWait: v.optional(v.union([v.literal("0s"), duration], `a duration like "30s", or "0s"`)),
+  groupWait: v.optional(
+    v.pipe(
+      v.string(durationOrNone),
+      v.check((text) => text === "0s" || isDuration(text), durationOrNone),
+    ),
+  ),
   groupInterval: v.optional(duration),
   repeatInterval: v.optional(duration),
   matchers: v.optional(matchers),
@@ -152,6 +158,19 @@ const RouteSchema: v.GenericSchema<unknown, RouteConfig> = v.strictObject({
 }, "a route") as unknown as v.GenericSchema<unknown, RouteConfig>;
 
 const changesFrom = "a whole number from 3 to 100";
+const Flaps = v.strictObject({
+  changes: v.optional(
+    v.pipe(
+      v.number(changesFrom),
+      v.integer(changesFrom),
+      v.minValue(3, changesFrom),
+      v.maxValue(100, changesFrom),
+    ),
+  ),
+  within: v.optional(duration),
+  quiet: v.optional(duration),
+  longest: v.optional(duration),
+}, "{ changes, within, quiet, longest }, or false");
 
 /** The parts of a config that are about routing, by their keys. */
 export const routingEntries: {
@@ -176,22 +195,9 @@ export const routingEntries: {
     }, "{ sourceMatchers, targetMatchers, equal }"),
     "a list of inhibitions",
   )),
-  flapping: v.optional(v.union([
-    v.literal(false),
-    v.strictObject({
-      changes: v.optional(
-        v.pipe(
-          v.number(changesFrom),
-          v.integer(changesFrom),
-          v.minValue(3, changesFrom),
-          v.maxValue(100, changesFrom),
-        ),
-      ),
-      within: v.optional(duration),
-      quiet: v.optional(duration),
-      longest: v.optional(duration),
-    }, "{ changes, within, quiet, longest }, or false"),
-  ], "{ changes, within, quiet, longest }, or false")),
+  flapping: v.optional(
+    v.lazy((given) => (given === false ? v.literal(false) : Flaps) as v.GenericSchema<unknown>),
+  ),
 };
 
 /**
