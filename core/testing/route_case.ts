@@ -105,10 +105,10 @@ const givenShapes = {
     summary: v.optional(v.string("a text")),
     description: v.optional(v.string("a text")),
     value: v.optional(v.number("a number")),
-  }),
-  resolves: v.strictObject({ at: At, resolves: named }),
-  silence: v.strictObject({ at: At, silence: Silence }),
-  restart: v.strictObject({ at: At, restart: v.literal(true, "true") }),
+  }, "{ at, fires, … }"),
+  resolves: v.strictObject({ at: At, resolves: named }, "{ at, resolves }"),
+  silence: v.strictObject({ at: At, silence: Silence }, "{ at, silence }"),
+  restart: v.strictObject({ at: At, restart: v.literal(true, "true") }, "{ at, restart }"),
 };
 const Expectation = v.strictObject({
   at: At,
@@ -117,7 +117,7 @@ const Expectation = v.strictObject({
   reason: v.optional(v.string("a reason")),
   alerts: v.optional(v.array(labels, "a list of labels")),
   text: v.optional(v.union([v.string(), v.instance(RegExp)], "a text or a pattern")),
-});
+}, "{ at, receiver, … }");
 const Case = v.strictObject({
   name: v.pipe(v.string("a text"), v.minLength(1, "a text")),
   given: v.array(
@@ -136,7 +136,7 @@ const Case = v.strictObject({
       v.check((text) => !Number.isNaN(Date.parse(text)), "a time like 2026-01-05T00:00:00Z"),
     ),
   ),
-});
+}, "{ name, given, expect, … }");
 
 const caseKeys: readonly string[] = [
   ...new Set(
