@@ -131,10 +131,7 @@ export function routeTest(config: Config, cases: readonly RouteCase[]): void {
   let sinks: readonly RouteSink[] = [];
   try {
     readConfig("the config", config);
-    sinks = (config.sinks ?? ["stdout"]).map(describeSink)
-      .flatMap(({ sort, ...sink }) =>
-        sort === "changes" || sort === "groups" ? [{ ...sink, sort }] : []
-      );
+    sinks = numbered((config.sinks ?? ["stdout"]).map(describeSink));
     makeRouting(config, sinks.map(({ name }) => name));
     read = readRouteCases(cases);
   } catch (thrown) {
@@ -150,4 +147,12 @@ export function routeTest(config: Config, cases: readonly RouteCase[]): void {
       }
     });
   }
+}
+
+/** As a run names them: the second `webhook` is `webhook-2`. */
+function numbered(sinks: readonly RouteSink[]): RouteSink[] {
+  return sinks.map((sink, i) => {
+    const { length } = sinks.slice(0, i).filter(({ name }) => name === sink.name);
+    return length === 0 ? sink : { ...sink, name: `${sink.name}-${length + 1}` };
+  });
 }

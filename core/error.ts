@@ -267,10 +267,12 @@ export function unknownSinkOption(
 }
 
 /** A matcher of a route, a silence or an inhibition can't be read, or its pattern is none of RE2's. */
-export function badMatcher(text: string, message: string): DropwatchError {
-  return new DropwatchError("BAD_MATCHER", `Cannot read the matcher ${quote(text)}: ${message}`, {
-    data: { text },
-  });
+export function badMatcher(text: string, expected: string): DropwatchError {
+  return new DropwatchError(
+    "BAD_MATCHER",
+    `Cannot read the matcher ${quote(text)}: expected ${expected}`,
+    { data: { text, expected } },
+  );
 }
 
 /** A silence has no matcher, matches everything, or its texts are too long. */

@@ -41,10 +41,10 @@ function examplesOf(page: string, text: string): Example[] {
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => {
     const code = match[1]!;
     const line = text.slice(0, match.index).split("\n").length + 1;
-    const kind = code.includes("defineConfig(")
-      ? "config"
-      : code.includes('from "dropwatch/test"')
+    const kind = code.includes('from "dropwatch/test"')
       ? "test"
+      : code.includes("defineConfig(")
+      ? "config"
       : code.includes('from "dropwatch"')
       ? "rule"
       : "module";
@@ -54,9 +54,15 @@ function examplesOf(page: string, text: string): Example[] {
 
 const written = ["README.md", ...(await readdir(join(root, "docs"))).map((name) => `docs/${name}`)]
   .filter((page) => page.endsWith(".md"));
-const examples = (await Promise.all(
-  written.map(async (page) => examplesOf(page, await readFile(join(root, page), "utf8"))),
-)).flat();
+/** What the docstrings of a file say, with each line where it was. */
+const docstrings = (code: string): string =>
+  code.split("\n").map((line) => /^ \* ?(.*)$/.exec(line)?.[1] ?? "").join("\n");
+const examples = [
+  ...(await Promise.all(
+    written.map(async (page) => examplesOf(page, await readFile(join(root, page), "utf8"))),
+  )).flat(),
+  ...examplesOf("testing.ts", docstrings(await readFile(join(root, "testing.ts"), "utf8"))),
+];
 
 /** A capture of a kernel that has every reason and tells every field. */
 const everything = JSON.stringify({

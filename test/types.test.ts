@@ -1,5 +1,5 @@
-// What a rule's author is told in the editor: mistakes don't compile, and right rules do, with their
-// labels inferred. Under Bun that is what tsc says, under Deno what its own compiler does.
+// What the author of a rule or of a config is told in the editor: mistakes don't compile, and what is right
+// does, with a rule's labels inferred. Under Bun that is what tsc says, under Deno what its own compiler does.
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -32,14 +32,17 @@ const denoCheck = (): Compiled =>
     ...readdirSync(folder).filter((name) => name.endsWith(".ts")).map((name) => folder + name),
   );
 
-describe("rules in test/types/", () => {
-  const lines = readFileSync(`${folder}wrong.ts`, "utf8").split("\n");
+describe("rules and configs in test/types/", () => {
+  const lines = ["wrong.ts", "wrong_config.ts"]
+    .flatMap((file) => readFileSync(folder + file, "utf8").split("\n"));
   const mark = "// @ts-expect-error";
 
   test("that are wrong are many, each a statement below its mark", () => {
-    expect(lines.filter((line) => line.startsWith(mark)).length).toBeGreaterThan(80);
+    expect(lines.filter((line) => line.startsWith(mark)).length).toBeGreaterThan(110);
     lines.forEach((line, i) => {
-      if (/^(drops|health|when|rule)\b/.test(line)) expect(lines[i - 1]).toContain(mark);
+      if (/^(drops|health|when|rule|defineConfig|routeTest)\b/.test(line)) {
+        expect(lines[i - 1]).toContain(mark);
+      }
     });
   });
 

@@ -1,12 +1,13 @@
 // From alerts to what is told: groups, what keeps them quiet, and whether there is something new to say,
 // as Alertmanager decides it. Nothing is sent here: what is to be told goes to the outbox.
+import * as v from "valibot";
 import { printable } from "../error.ts";
 import type { AlertData, AlertMessage } from "./alert.ts";
-import { becomesSteady, noFlap, noteChange } from "./flap.ts";
+import { becomesSteady, noFlap, noteChange, remembersChanges } from "./flap.ts";
 import type { Flap } from "./flap.ts";
 import { makeInhibitor } from "./inhibit.ts";
 import type { Journal } from "./journal.ts";
-import { makeNotification } from "./notification.ts";
+import { makeNotification, worstFirst } from "./notification.ts";
 import type { Labels, NotificationReason, Rates } from "./notification.ts";
 import type { Outbox } from "./outbox.ts";
 import { groupKeyOf, groupLabelsOf, routesFor } from "./route.ts";
@@ -89,14 +90,15 @@ interface Group {
   /** Of its sink and its key. */
   readonly id: string;
   readonly sink: AlertSink | GroupSink | MirrorSink;
-  readonly route: Route;
+  /** The routes that lead here: several where they differ in their times alone, or write down all. */
+  readonly routes: Route[];
   /** Alertmanager's groupKey; for what writes down what happens the fingerprint of its one alert. */
   readonly key: string;
   readonly labels: Labels;
   readonly alerts: Set<string>;
   /** When it is looked at next. */
   nextAt: number;
-  /** When it was told last; undefined where it never was. */
+  /** When it was told last that something fires; undefined where it never was, or was told that all is over. */
   toldAt: number | undefined;
   /** The alerts that were told as firing. */
   told: Set<string>;
@@ -119,6 +121,8 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
   /** Alerts that flap, and those that a sink for every change hasn't been told of yet. */
   const flapping = new Set<string>();
   const withheld = new Set<string>();
+  /** Alerts that are over and told, of which only is known how often they came and went. */
+  const remembered = new Set<string>();
   const changedEntries = new Set<string>();
   const changedGroups = new Set<string>();
   let refused = 0;
@@ -166,6 +170,13 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     return route.active.length === 0 || route.active.some(holds)
       ? ""
       : `not ${route.active.join(", ")}`;
+  };
+
+  /** The first route to a group that tells at this time; undefined where none does. */
+  const openRoute = (group: Group, now: number): Route | undefined => {
+    const open = group.routes.find((route) => mutedBy(route, now) === "");
+    noteMuted(group, open === undefined ? mutedBy(group.routes[0]!, now) : "", now);
+    return open;
   };
 
   const noteMuted = (group: Group, muted: string, now: number): void => {
@@ -226,10 +237,9 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     const told = group.told.has(fingerprint);
     const fires = firesNow(entry);
     if (fires === told) return;
-    const muted = mutedBy(group.route, now);
-    noteMuted(group, muted, now);
+    const isMuted = openRoute(group, now) === undefined;
     // Whoever was told of an alert is told of its end, whatever keeps it quiet now.
-    if (fires && (muted !== "" || quietOf(fingerprint, entry, now))) {
+    if (fires && (isMuted || quietOf(fingerprint, entry, now))) {
       withheld.add(group.id);
       return;
     }
@@ -267,30 +277,29 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
 
   /** Looks at a group: is there something to say? */
   const look = (group: Group, now: number): void => {
-    const { route, alerts, told } = group;
+    const { alerts, told } = group;
     const sink = group.sink as GroupSink;
-    while (group.nextAt <= now) group.nextAt += Math.max(1, route.groupInterval);
+    const open = openRoute(group, now);
+    const { groupInterval, repeatInterval } = open ?? group.routes[0]!;
+    // At a multiple of the interval, however long nobody looked.
+    const late = Math.floor((now - group.nextAt) / groupInterval);
+    group.nextAt += (late + 1) * groupInterval;
     change(group);
     const over = [...alerts].filter((each) => !firesForPeople(entries.get(each)!));
     // Fired and over before anybody was told: there is nothing to tell.
     for (const each of over) if (!told.has(each)) leave(group, each);
-    if (alerts.size === 0) return;
-    const muted = mutedBy(route, now);
-    noteMuted(group, muted, now);
-    if (muted !== "") return;
+    if (alerts.size === 0 || open === undefined) return;
     const firing = [...alerts].filter((each) => {
       const entry = entries.get(each)!;
       return firesForPeople(entry) && !quietOf(each, entry, now);
     });
     const ended = over.filter((each) => told.has(each));
-    const flaps = firing.filter((each) =>
-      entries.get(each)!.flap.until !== undefined && !group.flapping.has(each)
-    );
-    const reason = reasonFor(group, firing, ended, flaps, sink.sendResolved ?? true, now);
-    const tells = reason !== undefined && (firing.length > 0 || (sink.sendResolved ?? true));
-    if (tells) {
-      const shown = sink.sendResolved === false ? firing : [...firing, ...ended];
-      const data = shown.map((each) => dataOf(each, entries.get(each)!, true));
+    const held = firing.filter((each) => entries.get(each)!.flap.until !== undefined);
+    const sendResolved = sink.sendResolved ?? true;
+    const reason = reasonFor(group, { firing, ended, held, sendResolved, repeatInterval, now });
+    if (reason !== undefined && (firing.length > 0 || sendResolved)) {
+      const shown = sendResolved ? [...firing, ...ended] : firing;
+      const data = shown.map((each) => dataOf(each, entries.get(each)!, true)).sort(worstFirst);
       const notification = makeNotification({
         receiver: sink.name,
         reason,
@@ -302,27 +311,39 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       }, data);
       put(group, reason, shown, { is: "notification", notification }, now);
       group.toldAt = now;
-      for (const each of firing) told.add(each);
-      for (const each of flaps) group.flapping.add(each);
+      for (const each of firing) {
+        told.add(each);
+        group.flapping.delete(each);
+      }
+      for (const each of held) group.flapping.add(each);
     }
+    // What is kept quiet may still fire: if it is told again, then as what nobody knows of.
+    if (reason === "all alerts resolved") group.toldAt = undefined;
     for (const each of ended) leave(group, each);
   };
 
+  /** In the order of Alertmanager's DedupStage.needsUpdate; what comes and goes is ours. */
   const reasonFor = (
     group: Group,
-    firing: readonly string[],
-    ended: readonly string[],
-    flaps: readonly string[],
-    sendResolved: boolean,
-    now: number,
+    { firing, ended, held, sendResolved, repeatInterval, now }: {
+      readonly firing: readonly string[];
+      readonly ended: readonly string[];
+      readonly held: readonly string[];
+      readonly sendResolved: boolean;
+      readonly repeatInterval: number;
+      readonly now: number;
+    },
   ): NotificationReason | undefined => {
-    if (group.toldAt === undefined) return firing.length > 0 ? "first notification" : undefined;
-    if (firing.some((each) => !group.told.has(each))) return "new alerts in group";
     if (firing.length === 0) return ended.length > 0 ? "all alerts resolved" : undefined;
+    if (group.toldAt === undefined) return "first notification";
+    if (firing.some((each) => !group.told.has(each))) return "new alerts in group";
     if (ended.length > 0 && sendResolved) return "new resolved alerts";
-    if (flaps.length > 0) return "alert is flapping";
-    const repeats = now - group.toldAt >= group.route.repeatInterval;
-    return repeats ? "repeat interval elapsed" : undefined;
+    if (held.some((each) => !group.flapping.has(each))) return "alert is flapping";
+    const flaps = new Set(held);
+    if (firing.some((each) => group.flapping.has(each) && !flaps.has(each))) {
+      return "alert is steady";
+    }
+    return now - group.toldAt >= repeatInterval ? "repeat interval elapsed" : undefined;
   };
 
   // --- alerts ---
@@ -349,6 +370,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
           group.nextAt = "notify" in sink ? now + Math.max(0, route.groupWait - waited) : now;
           groups.set(id, group);
         }
+        if (!group.routes.includes(route)) group.routes.push(route);
         if (!group.alerts.has(fingerprint)) {
           group.alerts.add(fingerprint);
           entry.groups.add(group);
@@ -364,12 +386,30 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     return joined;
   };
 
-  /** Nobody needs to know of it any more. */
-  const tidy = (fingerprint: string, entry: Entry): void => {
-    if (firesForPeople(entry) || entry.groups.size > 0) return;
+  const forget = (fingerprint: string): void => {
     entries.delete(fingerprint);
     flapping.delete(fingerprint);
+    remembered.delete(fingerprint);
     changedEntries.add(fingerprint);
+  };
+
+  /** Nobody needs to be told of it any more; how often it came and went is remembered for a while. */
+  const tidy = (fingerprint: string, entry: Entry, now: number): void => {
+    if (firesForPeople(entry) || entry.groups.size > 0) return;
+    const { flapping } = routing;
+    if (flapping === undefined || !remembersChanges(entry.flap, now, flapping)) {
+      return forget(fingerprint);
+    }
+    if (remembered.has(fingerprint)) return;
+    remembered.add(fingerprint);
+    entry.message = withoutEvidence(entry.message);
+    changedEntries.add(fingerprint);
+  };
+
+  /** Whether there is room for one more alert; what is only remembered makes room. */
+  const hasRoom = (): boolean => {
+    if (entries.size >= limit) { for (const each of remembered) forget(each); }
+    return entries.size < limit;
   };
 
   const receive = (message: AlertMessage, now: number): void => {
@@ -379,7 +419,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     let entry = entries.get(fingerprint);
     if (entry === undefined) {
       if (!fires) return; // Nobody was told of it.
-      if (entries.size >= limit) {
+      if (!hasRoom()) {
         if (refused++ % 1000 === 0) {
           log(`more than ${limit} alerts fire: ${data.alert} and what follows are told to nobody`);
         }
@@ -394,6 +434,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       return;
     }
     entry.message = message;
+    remembered.delete(fingerprint);
     changedEntries.add(fingerprint);
     inhibitor.set(fingerprint, labels, fires);
     const text = printable(data.annotations["summary"] ?? "");
@@ -421,7 +462,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     }
     // Of the first ones it is told again what they are made of; a flood of alerts isn't kept whole.
     if (entries.size > mostWithEvidence) entry.message = withoutEvidence(message);
-    tidy(fingerprint, entry);
+    tidy(fingerprint, entry, now);
   };
 
   const step = (now: number): void => {
@@ -430,7 +471,6 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       if (!becomesSteady(entry.flap, now)) continue;
       flapping.delete(fingerprint);
       changedEntries.add(fingerprint);
-      for (const { flapping } of entry.groups) flapping.delete(fingerprint);
       const text = `it is ${entry.message.data.status} and has been for long enough`;
       journal.note({ at: now, kind: "steady", fingerprint, text });
     }
@@ -444,7 +484,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       if ("mirror" in group.sink) showPicture(group, now);
       else look(group, now);
     }
-    for (const [fingerprint, entry] of entries) tidy(fingerprint, entry);
+    for (const [fingerprint, entry] of entries) tidy(fingerprint, entry, now);
   };
 
   return {
@@ -475,27 +515,32 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     },
     restore(notices, rows, now) {
       for (const { key, data } of notices) {
-        const { message, flap, quiet } = JSON.parse(data) as KeptEntry;
+        const kept = readKept(KeptEntrySchema, data);
+        if (kept === undefined) continue;
+        const { message, flap, quiet } = kept as unknown as KeptEntry;
         const routes = routesFor(routing.root, message.data.labels);
         const known = { ...flap, last: flap.last ?? -Infinity };
         entries.set(key, { message, routes, groups: new Set(), flap: known, quiet });
         if (flap.until !== undefined) flapping.add(key);
         inhibitor.set(key, message.data.labels, message.data.status === "firing");
       }
+      const waited = new Map<string, KeptGroup>();
       for (const { owner, key, data } of rows) {
+        const id = `${owner}\n${key}`;
         const sink = sinks.get(owner);
-        const kept = JSON.parse(data) as KeptGroup;
-        const told = kept.told.filter((each) => entries.has(each));
+        const kept = readKept(KeptGroupSchema, data) as KeptGroup | undefined;
+        const told = (kept?.told ?? []).filter((each) => entries.has(each));
         // Its sink is gone, or it had told nothing that is still so: its alerts join again, below.
-        if (sink === undefined || "beat" in sink || told.length === 0) {
-          changedGroups.add(`${owner}\n${key}`);
+        if (kept === undefined || sink === undefined || "beat" in sink || told.length === 0) {
+          changedGroups.add(id);
+          if (kept !== undefined) waited.set(id, kept);
           continue;
         }
         const routes = told.flatMap((each) => entries.get(each)!.routes)
           .filter(({ receivers }) => receivers.includes(owner));
         const route = routes.find((each) => key.startsWith(`${each.key}:`)) ?? routes[0] ??
           routing.root;
-        const group = makeGroup(`${owner}\n${key}`, sink, route, key, kept.labels, now);
+        const group = makeGroup(id, sink, route, key, kept.labels, now);
         // What it has told it tells the end of, also where alerts take another way now.
         for (const each of told) {
           group.alerts.add(each);
@@ -503,14 +548,16 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
           entries.get(each)!.groups.add(group);
         }
         for (const each of kept.flapping) if (group.told.has(each)) group.flapping.add(each);
-        Object.assign(group, { nextAt: kept.nextAt, toldAt: kept.toldAt, muted: kept.muted });
+        takeUp(group, kept);
         if ("mirror" in sink) group.nextAt = now;
-        groups.set(group.id, group);
+        groups.set(id, group);
       }
       for (const [fingerprint, entry] of entries) {
         if (!firesForPeople(entry)) continue;
         for (const group of join(fingerprint, entry, now)) {
           if ("send" in group.sink) tellChange(group, now);
+          const kept = waited.get(group.id);
+          if ("notify" in group.sink && kept !== undefined) takeUp(group, kept);
         }
       }
     },
@@ -526,7 +573,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       for (const group of join(fingerprint, entry, now)) {
         group.told.add(fingerprint);
         group.toldAt = now;
-        group.nextAt = "notify" in group.sink ? now + group.route.groupInterval : now;
+        group.nextAt = "notify" in group.sink ? now + group.routes[0]!.groupInterval : now;
       }
     },
     firing: () => [...entries.values()].filter(firesNow).map(({ message }) => message.data),
@@ -582,10 +629,64 @@ interface KeptEntry {
 interface KeptGroup {
   readonly labels: Labels;
   readonly nextAt: number;
-  readonly toldAt: number | undefined;
+  readonly toldAt?: number | undefined;
   readonly told: readonly string[];
   readonly flapping: readonly string[];
   readonly muted: string;
+}
+
+const texts = v.record(v.string(), v.string());
+/** What all rests on; an alert is otherwise as it was written. */
+const KeptEntrySchema = v.object({
+  message: v.looseObject({
+    type: v.picklist(["alert.firing", "alert.resolved"]),
+    timestamp: v.string(),
+    data: v.looseObject({
+      alert: v.string(),
+      status: v.picklist(["firing", "resolved"]),
+      severity: v.picklist(["critical", "warning", "info"]),
+      labels: texts,
+      annotations: texts,
+      startsAt: v.string(),
+      endsAt: v.nullable(v.string()),
+      fingerprint: v.string(),
+      evidence: v.looseObject({}),
+    }),
+  }),
+  flap: v.object({
+    times: v.array(v.number()),
+    // JSON has no -Infinity.
+    last: v.nullable(v.number()),
+    until: v.optional(v.number()),
+    quiet: v.number(),
+  }),
+  quiet: v.string(),
+});
+const KeptGroupSchema = v.object({
+  labels: texts,
+  nextAt: v.number(),
+  toldAt: v.optional(v.number()),
+  told: v.array(v.string()),
+  flapping: v.array(v.string()),
+  muted: v.string(),
+});
+
+/** What a text holds; undefined where it can't be read. */
+function readKept<Schema extends v.GenericSchema>(
+  schema: Schema,
+  text: string,
+): v.InferOutput<Schema> | undefined {
+  try {
+    const result = v.safeParse(schema, JSON.parse(text));
+    return result.success ? result.output : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A group goes on where it was. */
+function takeUp(group: Group, { nextAt, toldAt, muted }: KeptGroup): void {
+  Object.assign(group, { nextAt, toldAt, muted });
 }
 
 function makeGroup(
@@ -599,7 +700,7 @@ function makeGroup(
   return {
     id,
     sink,
-    route,
+    routes: [route],
     key,
     labels,
     alerts: new Set(),

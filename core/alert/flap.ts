@@ -40,6 +40,13 @@ export function noteChange(flap: Flap, now: number, settings: Settings): boolean
   return true;
 }
 
+/** Whether what is known of the changes of an alert still matters for those to come. */
+export function remembersChanges(flap: Flap, now: number, settings: Settings): boolean {
+  const { within, quiet } = settings;
+  const flapped = flap.quiet === 0 ? 0 : memory * Math.max(flap.quiet, quiet);
+  return flap.until !== undefined || now - flap.last <= Math.max(within, flapped);
+}
+
 /** Whether an alert has just become quiet: from then on it is told as it is. */
 export function becomesSteady(flap: Flap, now: number): boolean {
   if (flap.until === undefined || now < flap.until) return false;

@@ -54,12 +54,14 @@ export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions)
     const signal = AbortSignal.any([ending.signal, attempt.signal]);
     let wait = sink.every;
     try {
-      await sink.beat({ id: `msg_${crypto.randomUUID().replaceAll("-", "")}`, signal });
+      const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
+      await Promise.race([sink.beat({ id, signal }), aborted(signal)]);
       say(sink, "");
     } catch (thrown) {
       if (!ending.signal.aborted) say(sink, reasonOf(thrown));
-      const asked = thrown instanceof DeliveryError ? thrown.retryAfter ?? 0 : 0;
-      wait = Math.min(sink.every, Math.max(firstRetry, asked));
+      // What refuses it for good is asked no sooner than usual, what asks for time gets it.
+      const { final = false, retryAfter = 0 } = thrown instanceof DeliveryError ? thrown : {};
+      wait = Math.max(retryAfter, final ? sink.every : Math.min(sink.every, firstRetry));
     }
     cancel();
     after(sink, wait);
@@ -77,4 +79,13 @@ export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions)
       await Promise.all(beating.values());
     },
   };
+}
+
+/** Rejects when a signal is aborted: a sink may not look at it. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
 }

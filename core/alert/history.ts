@@ -15,16 +15,16 @@ export interface RateHistory {
 }
 
 export function makeHistory(world: ReasonWorld): RateHistory {
-  const ticks: { readonly at: number; readonly reasons: ReadonlyMap<number, number> }[] = [];
+  const ticks: Pick<Tick, "at" | "seconds" | "reasons">[] = [];
   return {
-    add({ at, reasons }) {
-      ticks.push({ at, reasons });
-      while (ticks[0]!.at < at - length) ticks.shift();
+    add({ at, seconds, reasons }) {
+      ticks.push({ at, seconds, reasons });
+      while (ticks[0]!.at <= at - length) ticks.shift();
     },
     of({ evidence, labels, of }) {
       const last = ticks.at(-1);
-      const names = evidence.reasons?.map(({ reason }) => reason) ??
-        (labels["reason"] === undefined ? [] : [labels["reason"]]);
+      const known = evidence.reasons?.map(({ reason }) => reason) ?? [];
+      const names = known.length > 0 || labels["reason"] === undefined ? known : [labels["reason"]];
       if (of === "health" || last === undefined || names.length === 0) return undefined;
       const wanted = new Set(names);
       const counts = (reasons: ReadonlyMap<number, number>): number => {
@@ -34,15 +34,27 @@ export function makeHistory(world: ReasonWorld): RateHistory {
         }
         return n;
       };
-      const first = ticks[0]!.at;
-      const step = Math.max(1000, Math.ceil((last.at - first + 1) / mostValues / 1000) * 1000);
-      const from = last.at - Math.ceil((last.at - first) / step) * step - step;
-      const values = new Array<number>(Math.ceil((last.at - from) / step)).fill(0);
-      for (const { at, reasons } of ticks) {
-        const slot = Math.min(values.length - 1, Math.ceil((at - from) / step) - 1);
-        values[slot]! += counts(reasons) * 1000 / step;
+      const first = Math.max(last.at - length, beginOf(ticks[0]!));
+      const step = Math.max(1, Math.ceil((last.at - first) / mostValues / 1000)) * 1000;
+      const values = new Array<number>(Math.max(1, Math.ceil((last.at - first) / step))).fill(0);
+      const from = last.at - values.length * step;
+      for (const tick of ticks) {
+        const n = counts(tick.reasons);
+        if (n > 0) {
+          spread(values, n / step * 1000, (beginOf(tick) - from) / step, (tick.at - from) / step);
+        }
       }
       return { from, step, values, of: names.slice(0, 5).join(", ") };
     },
   };
+}
+
+const beginOf = ({ at, seconds }: Pick<Tick, "at" | "seconds">): number =>
+  at - Math.max(1, seconds * 1000);
+
+/** Adds a value to those that lie from `begin` to `end`, to each its share. */
+function spread(values: number[], value: number, begin: number, end: number): void {
+  for (let i = Math.max(0, Math.floor(begin)); i < Math.min(values.length, end); i++) {
+    values[i]! += value * (Math.min(i + 1, end) - Math.max(i, begin)) / (end - begin);
+  }
 }

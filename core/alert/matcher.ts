@@ -1,6 +1,7 @@
 // Which labels something is about, as Alertmanager writes it: `severity="critical"`, `owner=~"sync.*"`.
 // A label that isn't there counts as empty. Patterns are RE2's, as there: they match the whole value, and
-// take no longer for a value that was made to be slow.
+// take no longer for a value that was made to be slow. A `.` is any character, as in Prometheus: a name
+// with a newline in it is a name, too.
 import { RE2JS } from "re2js";
 import { badMatcher, reasonOf } from "../error.ts";
 import type { Labels } from "./notification.ts";
@@ -17,6 +18,7 @@ export type LabelTest = (labels: Labels) => boolean;
 const form = /^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"]*?))\s*$/s;
 const escapes: Readonly<Record<string, string>> = { n: "\n", '"': '"', "\\": "\\" };
 const longest = 1000;
+const example = `a matcher like 'severity="critical"'`;
 
 /**
  * Reads a matcher: a label, one of `=`, `!=`, `=~`, `!~`, and a value, quoted or not.
@@ -25,27 +27,31 @@ const longest = 1000;
  */
 export function parseMatcher(text: string): Matcher {
   const [, name, op, quoted, bare] = (text.length > longest ? null : form.exec(text)) ?? [];
-  if (name === undefined) throw badMatcher(text, `expected one like severity="critical"`);
-  const value = quoted === undefined
-    ? bare!
-    : quoted.replace(/\\(.)/gs, (whole, c: string) => escapes[c] ?? whole);
+  if (name === undefined) throw badMatcher(text, example);
+  const value = (quoted ?? bare!).replace(/\\(.)/gs, (whole, c: string) => escapes[c] ?? whole);
   const matcher = { name, op: op as Matcher["op"], value };
   testOf(matcher); // A pattern that is none is told here.
   return matcher;
 }
 
-/** As Alertmanager prints it. */
+/** As Alertmanager prints it; {@linkcode parseMatcher} reads the same from it. */
 export function showMatcher({ name, op, value }: Matcher): string {
-  return `${name}${op}${JSON.stringify(value)}`;
+  return `${name}${op}"${value.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n")}"`;
 }
 
-/** `{a="b",c=~"d"}`, in the order of the names. */
+/** `{a="b",c=~"d"}`, by name, then by value, then by operator, as Alertmanager sorts them. */
 export function showMatchers(matchers: readonly Matcher[]): string {
-  return `{${sorted(matchers).map(showMatcher).join(",")}}`;
+  const sorted = [...matchers].sort((a, b) =>
+    compare(a.name, b.name) || compare(a.value, b.value) ||
+    operators.indexOf(a.op) - operators.indexOf(b.op)
+  );
+  return `{${sorted.map(showMatcher).join(",")}}`;
 }
 
-function sorted(matchers: readonly Matcher[]): Matcher[] {
-  return [...matchers].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+const operators = ["=", "!=", "=~", "!~"];
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** A test for all of some matchers. */
@@ -69,6 +75,8 @@ function patternOf(matcher: Matcher): RE2JS {
   try {
     return RE2JS.compile(matcher.value, RE2JS.DOTALL);
   } catch (thrown) {
-    throw badMatcher(showMatcher(matcher), reasonOf(thrown));
+    // Its own flag is none that people wrote.
+    const why = reasonOf(thrown).replace("`(?s)", "`");
+    throw badMatcher(showMatcher(matcher), `a pattern of RE2: ${why}`);
   }
 }

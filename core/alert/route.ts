@@ -114,7 +114,16 @@ const duration = v.pipe(
   v.string(`a duration like "30s"`),
   v.check(isDuration, `a duration like "30s"`),
 );
+const durationOrNone = `a duration like "30s", or "0s"`;
 const names = v.array(v.string("a name"), "a list of names");
+const someNames = v.pipe(names, v.minLength(1, "a name or more"));
+const labelNames = v.pipe(
+  v.array(v.string("a label"), "a list of labels"),
+  v.check(
+    (labels) => labels.length === 1 || !labels.includes("..."),
+    `labels, or ["..."] alone: each alert by itself`,
+  ),
+);
 const matchers = v.array(
   v.pipe(
     v.string(`a matcher like 'severity="critical"'`),
@@ -123,18 +132,22 @@ const matchers = v.array(
       try {
         parseMatcher(dataset.value);
       } catch (thrown) {
-        addIssue({ message: (thrown as DropwatchError).message });
+        const { expected } = (thrown as DropwatchError).data as { readonly expected: string };
+        addIssue({ message: expected });
       }
     }),
   ),
   "a list of matchers",
 );
 const RouteSchema: v.GenericSchema<unknown, RouteConfig> = v.strictObject({
-  receiver: v.optional(
-    v.union([v.string(), v.pipe(names, v.minLength(1))], "a sink's name, or several"),
+  receiver: v.optional(v.union([v.string(), someNames], "a sink's name, or several")),
+  groupBy: v.optional(labelNames),
+  groupWait: v.optional(
+    v.pipe(
+      v.string(durationOrNone),
+      v.check((text) => text === "0s" || isDuration(text), durationOrNone),
+    ),
   ),
-  groupBy: v.optional(names),
-  groupWait: v.optional(v.union([v.literal("0s"), duration], `a duration like "30s", or "0s"`)),
   groupInterval: v.optional(duration),
   repeatInterval: v.optional(duration),
   matchers: v.optional(matchers),
@@ -144,13 +157,35 @@ const RouteSchema: v.GenericSchema<unknown, RouteConfig> = v.strictObject({
   routes: v.optional(v.array(v.lazy(() => RouteSchema), "a list of routes")),
 }, "a route") as unknown as v.GenericSchema<unknown, RouteConfig>;
 
+const changesFrom = "a whole number from 3 to 100";
+const Flaps = v.strictObject({
+  changes: v.optional(
+    v.pipe(
+      v.number(changesFrom),
+      v.integer(changesFrom),
+      v.minValue(3, changesFrom),
+      v.maxValue(100, changesFrom),
+    ),
+  ),
+  within: v.optional(duration),
+  quiet: v.optional(duration),
+  longest: v.optional(duration),
+}, "{ changes, within, quiet, longest }, or false");
+
 /** The parts of a config that are about routing, by their keys. */
 export const routingEntries: {
   readonly [K in keyof RoutingConfig]-?: v.GenericSchema<unknown>;
 } = {
   route: v.optional(RouteSchema),
   timeIntervals: v.optional(
-    v.record(v.string(), v.array(TimeIntervalSchema, "a list of times"), "times by their names"),
+    v.record(
+      v.string(),
+      v.pipe(
+        v.array(TimeIntervalSchema, "a list of times"),
+        v.minLength(1, "a time or more"),
+      ),
+      "times by their names",
+    ),
   ),
   inhibitRules: v.optional(v.array(
     v.strictObject({
@@ -160,17 +195,9 @@ export const routingEntries: {
     }, "{ sourceMatchers, targetMatchers, equal }"),
     "a list of inhibitions",
   )),
-  flapping: v.optional(v.union([
-    v.literal(false),
-    v.strictObject({
-      changes: v.optional(
-        v.pipe(v.number("a number"), v.integer(), v.minValue(3), v.maxValue(100)),
-      ),
-      within: v.optional(duration),
-      quiet: v.optional(duration),
-      longest: v.optional(duration),
-    }),
-  ], "{ changes, within, quiet, longest }, or false")),
+  flapping: v.optional(
+    v.lazy((given) => (given === false ? v.literal(false) : Flaps) as v.GenericSchema<unknown>),
+  ),
 };
 
 /**
@@ -215,6 +242,35 @@ export function makeRouting(
     },
   };
 }
+
+/** Every key that a part of it may have, for "did you mean". */
+export const routingKeys: readonly string[] = [
+  "receiver",
+  "groupBy",
+  "groupWait",
+  "groupInterval",
+  "repeatInterval",
+  "matchers",
+  "continue",
+  "activeTimeIntervals",
+  "muteTimeIntervals",
+  "routes",
+  "times",
+  "startTime",
+  "endTime",
+  "weekdays",
+  "daysOfMonth",
+  "months",
+  "years",
+  "location",
+  "sourceMatchers",
+  "targetMatchers",
+  "equal",
+  "changes",
+  "within",
+  "quiet",
+  "longest",
+];
 
 function makeRoute(
   config: RouteConfig,
@@ -281,6 +337,29 @@ export function groupLabelsOf({ groupBy }: Route, labels: Labels): Record<string
 
 /** `{}/{severity="critical"}:{alertname="X"}`: the same group in another run, too. */
 export function groupKeyOf({ key }: Route, labels: Labels): string {
-  const shown = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  const shown = Object.entries(labels).map(([name, value]) => `${name}=${quoted(value)}`);
   return `${key}:{${shown.join(", ")}}`;
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  "\x07": "\\a",
+  "\b": "\\b",
+  "\f": "\\f",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+  "\v": "\\v",
+  '"': '\\"',
+  "\\": "\\\\",
+};
+
+/** A value as Go quotes it (strconv.Quote), and with it Alertmanager: what can't be seen is escaped. */
+function quoted(value: string): string {
+  const shown = value.replace(/["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (c) => {
+    const code = c.codePointAt(0)!;
+    const hex = code.toString(16);
+    if (code < 0x80) return escapes[c] ?? `\\x${hex.padStart(2, "0")}`;
+    return code < 0x10000 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
+  });
+  return `"${shown}"`;
 }

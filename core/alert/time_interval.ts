@@ -56,7 +56,8 @@ function rangeOf(
 }
 
 const ranges = {
-  weekdays: (text: string) => rangeOf(text, 0, 6, days),
+  // By their names alone: is the first day a Sunday or a Monday?
+  weekdays: (text: string) => /\d/.test(text) ? undefined : rangeOf(text, 0, 6, days),
   daysOfMonth: (text: string) => rangeOf(text, -31, 31),
   months: (text: string) => rangeOf(text, 1, 12, months, 1),
   years: (text: string) => rangeOf(text, 1970, 9999),
@@ -77,17 +78,25 @@ function isZone(zone: string): boolean {
   }
 }
 
+/** Whether there is such a time: for days from the end, in the longest month. */
+const canHold = ([first, last]: Range): boolean =>
+  !(first < 0 && last > 0) && (first < 0 ? 32 + first : first) <= (last < 0 ? 32 + last : last);
+
 const listOf = (key: keyof typeof ranges, example: string) =>
   v.optional(
-    v.array(
-      v.pipe(
-        v.string(example),
-        v.check((text) => {
-          const range = ranges[key](text);
-          return range !== undefined && (range[0] <= range[1] || range[0] * range[1] < 0);
-        }, example),
+    v.pipe(
+      v.array(
+        v.pipe(
+          v.string(example),
+          v.check((text) => {
+            const range = ranges[key](text);
+            return range !== undefined && canHold(range);
+          }, example),
+        ),
+        `a list of ${example}`,
       ),
-      example,
+      // As no day is one of none, it would never hold.
+      v.minLength(1, example),
     ),
   );
 const clock = v.pipe(
@@ -97,13 +106,19 @@ const clock = v.pipe(
 
 /** The schema of an interval. */
 export const TimeIntervalSchema: v.GenericSchema<unknown, TimeInterval> = v.strictObject({
-  times: v.optional(v.array(v.pipe(
-    v.strictObject({ startTime: clock, endTime: clock }, "{ startTime, endTime }"),
-    v.check(
-      ({ startTime, endTime }) => minutesOf(startTime)! < minutesOf(endTime)!,
-      "a time that begins before it ends: a night is two of them",
+  times: v.optional(v.pipe(
+    v.array(
+      v.pipe(
+        v.strictObject({ startTime: clock, endTime: clock }, "{ startTime, endTime }"),
+        v.check(
+          ({ startTime, endTime }) => minutesOf(startTime)! < minutesOf(endTime)!,
+          "a time that begins before it ends: a night is two of them",
+        ),
+      ),
+      "a list of { startTime, endTime }",
     ),
-  ))),
+    v.minLength(1, "{ startTime, endTime }"),
+  )),
   weekdays: listOf("weekdays", `days like "monday:friday", Sunday first`),
   daysOfMonth: listOf("daysOfMonth", `days like "1:5" or "-3:-1"`),
   months: listOf("months", `months like "january:march"`),

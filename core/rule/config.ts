@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { badConfig, unknownConfigKey } from "../error.ts";
 import { nearest } from "../nearest.ts";
-import { routingEntries } from "../alert/route.ts";
+import { routingEntries, routingKeys } from "../alert/route.ts";
 import type { RoutingConfig } from "../alert/route.ts";
 import type { Sink, SinkSpec } from "../alert/sink.ts";
 import type { Source } from "../watch/source.ts";
@@ -146,6 +146,11 @@ export function readConfig(file: string, value: unknown): Config {
   }
   const result = v.safeParse(ConfigSchema, value);
   if (result.success) return result.output;
+  const odd = result.issues.find(({ expected }) => expected === "never");
+  const path = odd === undefined ? null : v.getDotPath(odd);
+  if (path !== null) {
+    throw unknownConfigKey(file, path, nearest(path.split(".").at(-1)!, routingKeys));
+  }
   const issue = result.issues[0];
   throw badConfig(file, v.getDotPath(issue) ?? "default", issue.input, issue.message);
 }

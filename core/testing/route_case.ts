@@ -15,7 +15,7 @@ import type { NotificationText } from "../alert/text.ts";
 import { badRuleTest, quote } from "../error.ts";
 import { nearest } from "../nearest.ts";
 import type { Config } from "../rule/config.ts";
-import { isDuration, milliseconds, showDuration } from "../rule/duration.ts";
+import { isDuration, milliseconds } from "../rule/duration.ts";
 import type { Duration } from "../rule/duration.ts";
 import type { Severity } from "../rule/rule.ts";
 import { openMemoryStore } from "../store.ts";
@@ -76,8 +76,8 @@ export interface RouteCase {
 /** A sink, as far as routes are concerned. */
 export interface RouteSink {
   readonly name: string;
-  /** Whether it gets every change of an alert, or groups. */
-  readonly sort: "changes" | "groups";
+  /** Whether it gets every change of an alert, or groups; others get what no case expects. */
+  readonly sort: "changes" | "groups" | "mirror" | "heartbeat";
   readonly sendResolved?: boolean | undefined;
   readonly text: (notification: Notification) => NotificationText;
 }
@@ -92,6 +92,11 @@ const named = v.pipe(
   labels,
   v.check(({ alertname }) => alertname !== undefined && alertname !== "", "labels with alertname"),
 );
+const Silence = v.strictObject({
+  matchers: v.array(v.string("a matcher"), "a list of matchers"),
+  duration,
+  comment: v.optional(v.string("a text")),
+}, "{ matchers, duration, comment }");
 const givenShapes = {
   fires: v.strictObject({
     at: At,
@@ -100,17 +105,10 @@ const givenShapes = {
     summary: v.optional(v.string("a text")),
     description: v.optional(v.string("a text")),
     value: v.optional(v.number("a number")),
-  }),
-  resolves: v.strictObject({ at: At, resolves: named }),
-  silence: v.strictObject({
-    at: At,
-    silence: v.strictObject({
-      matchers: v.array(v.string("a matcher")),
-      duration,
-      comment: v.optional(v.string("a text")),
-    }),
-  }),
-  restart: v.strictObject({ at: At, restart: v.literal(true) }),
+  }, "{ at, fires, … }"),
+  resolves: v.strictObject({ at: At, resolves: named }, "{ at, resolves }"),
+  silence: v.strictObject({ at: At, silence: Silence }, "{ at, silence }"),
+  restart: v.strictObject({ at: At, restart: v.literal(true, "true") }, "{ at, restart }"),
 };
 const Expectation = v.strictObject({
   at: At,
@@ -119,7 +117,7 @@ const Expectation = v.strictObject({
   reason: v.optional(v.string("a reason")),
   alerts: v.optional(v.array(labels, "a list of labels")),
   text: v.optional(v.union([v.string(), v.instance(RegExp)], "a text or a pattern")),
-});
+}, "{ at, receiver, … }");
 const Case = v.strictObject({
   name: v.pipe(v.string("a text"), v.minLength(1, "a text")),
   given: v.array(
@@ -138,7 +136,15 @@ const Case = v.strictObject({
       v.check((text) => !Number.isNaN(Date.parse(text)), "a time like 2026-01-05T00:00:00Z"),
     ),
   ),
-});
+}, "{ name, given, expect, … }");
+
+const caseKeys: readonly string[] = [
+  ...new Set(
+    [Case, Expectation, Silence, ...Object.values(givenShapes)].flatMap(({ entries }) =>
+      Object.keys(entries)
+    ),
+  ),
+];
 
 /**
  * Checks the cases of a test.
@@ -150,17 +156,15 @@ export function readRouteCases(cases: readonly RouteCase[]): readonly RouteCase[
   cases.forEach((each, i) => {
     const result = v.safeParse(Case, each);
     if (!result.success) {
-      const [issue] = result.issues;
+      // That a key is wrong says more than that the right one is missing.
+      const issue = result.issues.find(({ expected }) => expected === "never") ?? result.issues[0];
       const path = v.getDotPath(issue);
       const where = `case ${i + 1}${path === null ? "" : `, ${path}`}`;
       const unknown = issue.expected === "never" && path !== null
-        ? nearest(path.split(".").at(-1)!, [
-          ...Object.keys(Case.entries),
-          ...Object.keys(givenShapes),
-          ...Object.keys(Expectation.entries),
-        ])
+        ? nearest(path.split(".").at(-1)!, caseKeys)
         : [];
-      throw badRuleTest(where, issue.input, issue.message, unknown);
+      const expected = issue.expected === "never" ? "no such key" : issue.message;
+      throw badRuleTest(where, issue.input, expected, unknown);
     }
     if (names.has(each.name)) {
       throw badRuleTest(`case ${i + 1}`, each.name, "a name that no other case has");
@@ -197,18 +201,18 @@ export async function runRouteCase(
     });
     return Promise.resolve();
   };
-  const receivers = sinks.map((sink): Sink =>
-    sink.sort === "groups"
-      ? {
-        name: sink.name,
-        notify: (notification) => note(sink, notification),
-        ...(sink.sendResolved === undefined ? {} : { sendResolved: sink.sendResolved }),
-      }
-      : {
-        name: sink.name,
-        send: (alert) => note(sink, alone(sink.name, alert)),
-      }
-  );
+  const receivers = sinks.map((sink): Sink => {
+    const { name, sort, sendResolved } = sink;
+    if (sort === "changes") return { name, send: (alert) => note(sink, alone(name, alert)) };
+    if (sort === "groups") {
+      return { name, notify: (notification) => note(sink, notification), sendResolved };
+    }
+    const every = milliseconds("1d");
+    const nothing = (): Promise<void> => Promise.resolve();
+    return sort === "mirror"
+      ? { name, mirror: nothing, every, keepResolved: 0 }
+      : { name, beat: nothing, every };
+  });
   let ids = 0;
   const begin = (): Delivery => {
     const delivery: Delivery = makeDelivery({
@@ -234,11 +238,13 @@ export async function runRouteCase(
   const fired = new Map<string, AlertData>();
   const events = each.given.map((given, i) => ({ given, i, at: timeOf(given.at) }))
     .sort((a, b) => a.at - b.at || a.i - b.i);
-  for (const { given, at } of events) {
+  const failures: string[] = [];
+  for (const [i, { given, at }] of events.entries()) {
     await clock.until(start + at);
     if ("restart" in given) {
       await delivery.close();
       delivery = begin();
+      delivery.tell();
     } else if ("silence" in given) {
       const { matchers, duration, comment = "" } = given.silence;
       delivery.silence(makeSilence({
@@ -250,8 +256,16 @@ export async function runRouteCase(
         comment,
       }));
     } else {
-      delivery.receive([messageOf(given, clock.now(), fired)]);
-      delivery.tell();
+      const message = messageOf(given, clock.now(), fired);
+      if (message === undefined) {
+        const { resolves } = given as Extract<RouteGiven, { resolves: Labels }>;
+        failures.push(`at ${given.at} no alert with ${JSON.stringify(resolves)} fires`);
+        continue;
+      }
+      delivery.receive([message]);
+      // What happens at one time happens in one tick.
+      const next = events[i + 1];
+      if (next?.at !== at || !("fires" in next.given || "resolves" in next.given)) delivery.tell();
     }
   }
   const times = [...each.given, ...each.expect].map(({ at }) => timeOf(at));
@@ -263,7 +277,10 @@ export async function runRouteCase(
   await clock.until(start + end);
   await delivery.close();
   store.close();
-  return { failures: [...compare(each.expect, sent), ...said], log: sent.map(showSent) };
+  return {
+    failures: [...failures, ...compare(each.expect, sent), ...said],
+    log: sent.map(showSent),
+  };
 }
 
 /** A change of an alert, as the only one of its group. */
@@ -279,17 +296,18 @@ function alone(receiver: string, { timestamp, data }: AlertMessage): Notificatio
   }, [data]);
 }
 
+/** What an alert tells; undefined where one ends that doesn't fire. */
 function messageOf(
   given: Extract<RouteGiven, { fires: Labels } | { resolves: Labels }>,
   now: number,
   fired: Map<string, AlertData>,
-): AlertMessage {
+): AlertMessage | undefined {
   const at = new Date(now).toISOString();
   if ("resolves" in given) {
-    const before = [...fired.values()].find(({ labels }) =>
-      Object.entries(given.resolves).every(([name, value]) => labels[name] === value)
-    );
-    const data: AlertData = before ?? dataOf({ at: given.at, fires: given.resolves }, at);
+    // The one that has the fewest labels besides.
+    const [data] = [...fired.values()].filter(({ labels }) => hasLabels(labels, given.resolves))
+      .sort((a, b) => Object.keys(a.labels).length - Object.keys(b.labels).length);
+    if (data === undefined) return undefined;
     fired.delete(data.fingerprint);
     return {
       type: "alert.resolved",
@@ -300,6 +318,10 @@ function messageOf(
   const data = dataOf(given, at);
   fired.set(data.fingerprint, data);
   return { type: "alert.firing", timestamp: at, data };
+}
+
+function hasLabels(labels: Labels, some: Labels): boolean {
+  return Object.entries(some).every(([name, value]) => labels[name] === value);
 }
 
 function dataOf(given: Extract<RouteGiven, { fires: Labels }>, startsAt: string): AlertData {
@@ -330,7 +352,10 @@ function dataOf(given: Extract<RouteGiven, { fires: Labels }>, startsAt: string)
 
 function compare(expected: readonly ExpectedNotification[], sent: readonly Sent[]): string[] {
   const failures: string[] = [];
-  const sorted = [...expected].sort((a, b) => timeOf(a.at) - timeOf(b.at));
+  // What asks for more takes first what it asks for.
+  const sorted = [...expected].sort((a, b) =>
+    timeOf(a.at) - timeOf(b.at) || Object.keys(b).length - Object.keys(a).length
+  );
   const rest = [...sent];
   for (const each of sorted) {
     const at = rest.findIndex((one) => differences(each, one).length === 0);
@@ -368,22 +393,38 @@ function differences(expected: ExpectedNotification, { at, notification, text }:
   if (expected.alerts !== undefined) {
     const found = [...alerts];
     for (const labels of expected.alerts) {
-      const i = found.findIndex((alert) =>
-        Object.entries(labels).every(([name, value]) => alert.labels[name] === value)
-      );
+      const i = found.findIndex((alert) => hasLabels(alert.labels, labels));
       if (i < 0) wrong.push(`it has no alert with ${JSON.stringify(labels)}`);
       else found.splice(i, 1);
     }
     for (const { labels } of found) wrong.push(`it has an alert with ${JSON.stringify(labels)}`);
   }
   const part = expected.text;
-  if (part !== undefined && !(typeof part === "string" ? text.includes(part) : part.test(text))) {
+  // `test` of a pattern with the flag g goes on where it was.
+  const has = (part: string | RegExp): boolean =>
+    typeof part === "string" ? text.includes(part) : text.search(part) >= 0;
+  if (part !== undefined && !has(part)) {
     wrong.push(`its text is ${quote(text)}, without ${part}`);
   }
   return wrong;
 }
 
-const showAt = (at: number): string => at === 0 ? "0" : showDuration(at);
+/** A time to the millisecond, as a case writes it. */
+function showAt(at: number): string {
+  let rest = at;
+  let shown = "";
+  for (
+    const [unit, length] of [["d", 86_400_000], ["h", 3_600_000], ["m", 60_000], ["s", 1000], [
+      "ms",
+      1,
+    ]] as const
+  ) {
+    const count = Math.floor(rest / length);
+    if (count > 0) shown += `${count}${unit}`;
+    rest -= count * length;
+  }
+  return shown === "" ? "0" : shown;
+}
 
 function showSent({ at, notification }: Sent): string {
   const { receiver, status, reason, alerts, groupKey } = notification;
