@@ -42,6 +42,7 @@ const FOR_DOCTOR = ["nft", "ip", "tc", "unshare", "nsenter"];
 const FOR_TESTS = ["gcc", ...FOR_DOCTOR];
 /** These don't ask the kernel, so they don't need bpftrace. */
 const WITHOUT_KERNEL = [
+  "alerts",
   "check",
   "explain",
   "help",
@@ -50,6 +51,7 @@ const WITHOUT_KERNEL = [
   "reason",
   "replay",
   "silence",
+  "sink",
   "test",
 ];
 

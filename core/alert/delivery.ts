@@ -57,8 +57,8 @@ export interface Delivery {
 /** Milliseconds between two looks at what is due. */
 const interval = 1000;
 const longestWait = 3_600_000;
-/** Milliseconds in which what was delivered is kept together. */
-const receiptsWithin = 10;
+/** Milliseconds in which what was delivered is kept together: what happens at once. */
+const receiptsWithin = 0;
 
 export function makeDelivery(options: DeliveryOptions): Delivery {
   const { clock, store, log, save } = options;

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { textOf } from "../alert/text.ts";
 import { DropwatchError } from "../error.ts";
+import type { Duration } from "../rule/duration.ts";
 import type { Config } from "../rule/config.ts";
 import { readRouteCases, runRouteCase } from "./route_case.ts";
 import type { ExpectedNotification, RouteCase, RouteGiven, RouteSink } from "./route_case.ts";
@@ -122,7 +123,7 @@ describe("a case", () => {
   });
 
   test("tells times to the millisecond", async () => {
-    const odd: Config = { route: { groupBy: [], groupWait: "1h2m3s" } };
+    const odd: Config = { route: { groupBy: [], groupWait: "1h2m3s" as Duration } };
     const [failure] = await failuresOf([{ at: "1h2m", receiver: "ops" }], {
       config: odd,
       given: [{ at: "7ms", fires: { alertname: "X" } }],

@@ -1,8 +1,9 @@
 // Configs and cases of routes that are right: each compiles.
 import { defineConfig } from "dropwatch";
+import type { Config } from "dropwatch";
 import { routeTest } from "dropwatch/test";
 
-export const config = defineConfig({
+export const config: Config = defineConfig({
   sinks: ["stdout"],
   externalURL: "https://example.org/",
   timeIntervals: {
@@ -34,7 +35,7 @@ export const config = defineConfig({
   flapping: { changes: 6, within: "10m", quiet: "5m", longest: "2h" },
 });
 
-export const held = defineConfig({ flapping: false });
+export const held: Config = defineConfig({ flapping: false });
 
 routeTest(config, [{
   name: "all that can happen",
