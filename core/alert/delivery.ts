@@ -57,22 +57,30 @@ export interface Delivery {
 /** Milliseconds between two looks at what is due. */
 const interval = 1000;
 const longestWait = 3_600_000;
-/** Milliseconds in which what was delivered is kept together: what happens at once. */
-const receiptsWithin = 0;
+/** Milliseconds between two times at which receipts are kept. */
+const receiptsWithin = 20;
 
 export function makeDelivery(options: DeliveryOptions): Delivery {
   const { clock, store, log, save } = options;
   const journal = makeJournal();
   const silencer = makeSilencer();
   let receipts: (() => void) | undefined;
+  let receivedAt = -Infinity;
   const outbox = makeOutbox({
     ...options,
     sinks: options.sinks.filter((sink): sink is Receiver => !("beat" in sink)),
     journal,
     mirrored: (sink) => dispatcher.mirrored(sink, clock.now()),
+    // At once, since whoever is killed before sends it again; where many come, together.
     onChange() {
+      const now = clock.now();
+      if (now - receivedAt >= receiptsWithin || now < receivedAt) {
+        receivedAt = now;
+        return save();
+      }
       receipts ??= clock.after(receiptsWithin, () => {
         receipts = undefined;
+        receivedAt = clock.now();
         save();
       });
     },

@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect } from "bun:test";
 import { startTraffic } from "../traffic/traffic.ts";
 import { bpftrace, bpftraceBelow, kernelTest, startDropwatch, withBpftrace } from "./machine.ts";
@@ -71,6 +72,8 @@ describe("supervision", () => {
       await first.attached;
       await refuse(100, 45_003);
       const fired = JSON.parse(await first.line((line) => line.includes("alert.firing")));
+      // Killed before it has written down that it was printed, it would print it again: at least once.
+      await sleep(300);
       await first.stop("SIGKILL");
       const second = startDropwatch(args);
       const resolved = JSON.parse(await second.line((line) => line.includes("alert.resolved")));
