@@ -182,15 +182,13 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
   const noteMuted = (group: Group, muted: string, now: number): void => {
     if (muted === group.muted) return;
     group.muted = muted;
-    for (const fingerprint of group.alerts) {
-      journal.note({
-        at: now,
-        kind: muted === "" ? "told again" : "muted",
-        fingerprint,
-        sink: group.sink.name,
-        text: muted === "" ? "the time has come" : `at this time: ${muted}`,
-      });
-    }
+    for (const fingerprint of group.alerts) noteMutedAlert(group, fingerprint, now);
+  };
+
+  const noteMutedAlert = ({ sink, muted }: Group, fingerprint: string, now: number): void => {
+    const kind = muted === "" ? "told again" : "muted";
+    const text = muted === "" ? "the time has come" : `at this time: ${muted}`;
+    journal.note({ at: now, kind, fingerprint, sink: sink.name, text });
   };
 
   const dataOf = (fingerprint: string, entry: Entry, forPeople: boolean): AlertData => {
@@ -372,12 +370,14 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
         }
         if (!group.routes.includes(route)) group.routes.push(route);
         if (!group.alerts.has(fingerprint)) {
-          group.alerts.add(fingerprint);
-          entry.groups.add(group);
           if ("notify" in sink) {
             const text = `in the group ${key}`;
             journal.note({ at: now, kind: "grouped", fingerprint, sink: name, text });
+            openRoute(group, now);
+            if (group.muted !== "") noteMutedAlert(group, fingerprint, now);
           }
+          group.alerts.add(fingerprint);
+          entry.groups.add(group);
           change(group);
         }
         joined.push(group);
