@@ -798,6 +798,23 @@ describe("a flood of alerts", () => {
   });
 });
 
+describe("an alert that fires again", () => {
+  test("has its room, whatever else makes room for more", () => {
+    const dispatcher = dispatcherOf({}, [people], { limit: 2 });
+    const send = (at: number, dev: string, over = false): void =>
+      dispatcher.receive(messageAt(at * second, { labels: { dev } }, over), start + at * second);
+    send(0, "a");
+    dispatcher.step(start);
+    send(1, "a", true);
+    dispatcher.step(start + 5 * second);
+    send(6, "a");
+    send(6, "b");
+    send(6, "c");
+    expect(dispatcher.firing().map(({ labels }) => labels["dev"])).toEqual(["a", "b"]);
+    expect(dispatcher.refused).toBe(1);
+  });
+});
+
 describe("a notification", () => {
   test("has the alerts that fire first, the worst of them first, and the oldest of those", () => {
     const { receive, step, puts } = dispatcherOf({ route: { groupBy: [], groupWait: "0s" } }, [

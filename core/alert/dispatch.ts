@@ -135,7 +135,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
   /** What keeps an alert quiet, whoever is to be told. */
   const quietOf = (fingerprint: string, entry: Entry, now: number): boolean => {
     const { labels } = entry.message.data;
-    const by = inhibitor.by(fingerprint, labels);
+    const by = inhibitor.by(labels);
     const silences = by === undefined ? silencer.of(labels, now) : [];
     const quiet = by !== undefined
       ? `inhibited by ${by}`
