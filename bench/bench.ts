@@ -38,6 +38,7 @@ import {
 } from "./measure.ts";
 import type { Watcher } from "./measure.ts";
 import { day } from "./day.ts";
+import { delivery } from "./delivery.ts";
 import { code, hang, keys } from "./rules.ts";
 
 /** A figure, what was promised, and whether it was kept; `null` where nothing was promised. */
@@ -538,6 +539,7 @@ const all: Readonly<Record<string, () => Promise<void>>> = {
   keys: () => keys(add, quick),
   code: () => code(add, folder, quick),
   hang: () => hang(add, folder),
+  delivery: () => delivery(add, folder),
 };
 try {
   for (const [name, part] of Object.entries(all)) {

@@ -68,6 +68,7 @@ export interface StateStore {
 }
 
 const schemaVersion = 3;
+// With row ids: rows are large, and would have to be moved about to lie in the order of their keys.
 const schema = `
   CREATE TABLE IF NOT EXISTS alert (
     alert TEXT NOT NULL,
@@ -75,14 +76,14 @@ const schema = `
     state TEXT NOT NULL,
     sent TEXT,
     PRIMARY KEY (alert, labels)
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS memory (
     kind TEXT NOT NULL,
     owner TEXT NOT NULL,
     key TEXT NOT NULL,
     data TEXT NOT NULL,
     PRIMARY KEY (kind, owner, key)
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS outbox (
     id TEXT PRIMARY KEY,
     sink TEXT NOT NULL,
@@ -94,11 +95,11 @@ const schema = `
     next_at INTEGER NOT NULL,
     error TEXT NOT NULL,
     body TEXT NOT NULL
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS silence (
     id TEXT PRIMARY KEY,
     data TEXT NOT NULL
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -301,80 +302,46 @@ function storeIn(
   };
 }
 
-/** Rows that are handed over at once: at ten thousand alerts a call for each would stop everything else. */
-const mostAtOnce = 2000;
-
 /** The statements that save changes. */
 function prepared(db: DatabaseSync): (changes: Changes) => void {
-  /** Runs a statement once for many rows: it reads them of JSON, an array each. */
-  const forEach = (sql: string): (rows: Iterable<readonly unknown[]>) => void => {
-    const statement = db.prepare(sql);
-    return (rows) => {
-      const all = [...rows];
-      for (let from = 0; from < all.length; from += mostAtOnce) {
-        statement.run(JSON.stringify(all.slice(from, from + mostAtOnce)));
-      }
-    };
-  };
-  const putting = (table: string, columns: number): (rows: Iterable<readonly unknown[]>) => void =>
-    forEach(`INSERT OR REPLACE INTO ${table} SELECT ${columnsOf(columns)} FROM json_each(?)`);
-  const dropping = (
-    table: string,
-    ...keys: readonly string[]
-  ): (rows: Iterable<readonly unknown[]>) => void =>
-    forEach(
-      `DELETE FROM ${table} WHERE (${keys.join(", ")}) IN ` +
-        `(SELECT ${columnsOf(keys.length)} FROM json_each(?))`,
-    );
-  const put = putting("alert", 4);
-  const drop = dropping("alert", "alert", "labels");
-  const putRow = putting("memory", 4);
-  const dropRow = dropping("memory", "kind", "owner", "key");
-  const putMessage = putting("outbox", 10);
-  const dropMessage = dropping("outbox", "id");
-  const putSilence = putting("silence", 2);
-  const putEvent = putting("event", 7);
+  const put = db.prepare("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?)");
+  const drop = db.prepare("DELETE FROM alert WHERE alert = ? AND labels = ?");
+  const putRow = db.prepare("INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?)");
+  const dropRow = db.prepare("DELETE FROM memory WHERE kind = ? AND owner = ? AND key = ?");
+  const putMessage = db.prepare(
+    "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  const dropMessage = db.prepare("DELETE FROM outbox WHERE id = ?");
+  const putSilence = db.prepare("INSERT OR REPLACE INTO silence VALUES (?, ?)");
+  const putEvent = db.prepare("INSERT INTO event VALUES (NULL, ?, ?, ?, ?, ?, ?)");
   const dropEvents = db.prepare("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?");
-  const list = <T>(items: Iterable<T> | undefined, row: (item: T) => readonly unknown[]) =>
-    [...items ?? []].map(row);
-  return ({ alerts, goneAlerts, rows, goneRows, outbox, goneOutbox, events, silences }) => {
-    dropRow(list(goneRows, ({ kind, owner, key }) => [kind, owner, key]));
-    putRow(list(rows, ({ kind, owner, key, data }) => [kind, owner, key, data]));
-    drop(list(goneAlerts, ({ alert, labels }) => [alert, keyOf(labels)]));
-    put(list(alerts, ({ alert, labels, state, sent }) => [
-      alert,
-      keyOf(labels),
-      JSON.stringify(state),
-      sent === undefined ? null : JSON.stringify(sent),
-    ]));
-    dropMessage(list(goneOutbox, (id) => [id]));
-    putMessage(list(outbox, (row) => [
-      row.id,
-      row.sink,
-      row.group,
-      row.seq,
-      row.state,
-      Math.round(row.created),
-      row.attempts,
-      Math.round(row.nextAt),
-      row.error,
-      JSON.stringify(row.body),
-    ]));
-    putSilence(list(silences, (silence) => [silence.id, JSON.stringify(silence)]));
-    const told = list(
-      events,
-      (
-        { at, kind, fingerprint, message, sink, text },
-      ) => [null, Math.round(at), kind, fingerprint, message, sink, text],
-    );
-    putEvent(told);
-    if (told.length > 0) dropEvents.run(mostEvents);
+  return (changes) => {
+    for (const { kind, owner, key } of changes.goneRows ?? []) dropRow.run(kind, owner, key);
+    for (const { kind, owner, key, data } of changes.rows ?? []) {
+      putRow.run(kind, owner, key, data);
+    }
+    for (const { alert, labels } of changes.goneAlerts ?? []) drop.run(alert, keyOf(labels));
+    for (const { alert, labels, state, sent } of changes.alerts ?? []) {
+      const data = sent === undefined ? null : JSON.stringify(sent);
+      put.run(alert, keyOf(labels), JSON.stringify(state), data);
+    }
+    for (const id of changes.goneOutbox ?? []) dropMessage.run(id);
+    for (const row of changes.outbox ?? []) {
+      const { id, sink, group, seq, state, created, attempts, nextAt, error, body } = row;
+      const [from, next] = [Math.round(created), Math.round(nextAt)];
+      const text = JSON.stringify(body);
+      putMessage.run(id, sink, group, seq, state, from, attempts, next, error, text);
+    }
+    for (const silence of changes.silences ?? []) {
+      putSilence.run(silence.id, JSON.stringify(silence));
+    }
+    let any = false;
+    for (const { at, kind, fingerprint, message, sink, text } of changes.events ?? []) {
+      putEvent.run(Math.round(at), kind, fingerprint, message, sink, text);
+      any = true;
+    }
+    if (any) dropEvents.run(mostEvents);
   };
-}
-
-/** `value ->> 0, value ->> 1, …`: the first so many of an array. */
-function columnsOf(count: number): string {
-  return Array.from({ length: count }, (_, i) => `value ->> ${i}`).join(", ");
 }
 
 /** Equal for equal labels, whatever their order. */

@@ -202,6 +202,11 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     return withFlapping({ ...data, status: "firing", endsAt: null }, entry.flap);
   };
 
+  /** When the last of some alerts changed, ISO 8601; now where there is none. */
+  const newest = (fingerprints: readonly string[], now: number): string =>
+    fingerprints.map((each) => entries.get(each)!.message.timestamp)
+      .reduce((last, at) => at > last ? at : last, "") || new Date(now).toISOString();
+
   const put = (
     group: Group,
     reason: string,
@@ -301,7 +306,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       const notification = makeNotification({
         receiver: sink.name,
         reason,
-        timestamp: new Date(now).toISOString(),
+        timestamp: newest([...firing.filter((each) => !told.has(each)), ...ended], now),
         groupKey: group.key,
         groupLabels: group.labels,
         externalURL: options.externalURL ?? "",

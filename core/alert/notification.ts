@@ -36,6 +36,7 @@ export interface Notification {
   /** `firing` as long as one of the alerts fires. */
   readonly status: "firing" | "resolved";
   readonly reason: NotificationReason;
+  /** When that came about: the last of what is new, or the moment of a reminder. */
   readonly timestamp: string;
   /** Alertmanager's: `{}/{severity="critical"}:{alertname="X"}`. */
   readonly groupKey: string;

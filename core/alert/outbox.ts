@@ -132,6 +132,8 @@ const defaultTimeout = 20_000;
 const mostInFlight = 4;
 const mostDead = 1000;
 const mostMemos = 1000;
+/** Deliveries of sinks that answer at once, until others get their turn. */
+const mostInARow = 200;
 /** Between two ticks. */
 const mostHappened = 1000;
 const defaultLimit = 10_000;
@@ -167,6 +169,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     if (happened.length < mostHappened) happened.push({ event: "undelivered", sink, why, n: 1 });
   };
   let seq = 0;
+  let inARow = 0;
   let idle = Promise.withResolvers<void>();
   let wake: { readonly at: number; readonly cancel: () => void } | undefined;
 
@@ -326,6 +329,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     else if (!closing.signal.aborted) failed(lane, item, failure);
     onChange();
     if (closing.signal.aborted) settle();
+    else if (++inARow % mostInARow === 0) clock.after(0, send);
     else send();
   };
 

@@ -55,7 +55,8 @@ describe("hostile names", () => {
       traffic.go();
       await traffic.done;
     }
-    await tail.line((line) => line.includes("\\xc2\\x9b") || line.includes("\\x9b31m"));
+    const ofTheLast = (): string[] => tail.out.filter((line) => /\\xc2\\x9b|\\x9b31m/.test(line));
+    await tail.line(() => ofTheLast().length === 3);
     expect(await tail.stop()).toBe(0);
     for (const line of [...tail.out, ...tail.err]) {
       // deno-lint-ignore no-control-regex
