@@ -1128,6 +1128,16 @@ describe("what an earlier run has kept", () => {
     expect(second_.puts).toEqual([]);
   });
 
+  test("has all its labels, whatever their names", () => {
+    const labels = { constructor: "a", prototype: "b", dev: "c" };
+    const first = dispatcherOf({}, [people]);
+    first.receive(messageAt(0, { labels }), start);
+    const later = dispatcherOf({}, [people]);
+    later.restore(keptBy(first).notices, [], start);
+    expect(later.firing()).toEqual(first.firing());
+    expect(later.firing()[0]!.labels).toMatchObject(labels);
+  });
+
   test("is told of its end by the sink that told it, where its alerts take another way now", () => {
     const chat: Sink = { name: "chat", notify: done };
     const first = dispatcherOf({ route: { receiver: "people", groupWait: "0s" } }, [people, chat]);

@@ -413,7 +413,9 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
 
   /** Whether there is room for one more alert; what is only remembered makes room. */
   const hasRoom = (): boolean => {
-    if (entries.size >= limit) { for (const each of remembered) forget(each); }
+    if (entries.size >= limit) {
+      for (const each of remembered) forget(each);
+    }
     return entries.size < limit;
   };
 
@@ -682,8 +684,9 @@ function readKept<Schema extends v.GenericSchema>(
   text: string,
 ): v.InferOutput<Schema> | undefined {
   try {
-    const result = v.safeParse(schema, JSON.parse(text));
-    return result.success ? result.output : undefined;
+    // As it was written: a copy would lack labels of some names.
+    const value: unknown = JSON.parse(text);
+    return v.is(schema, value) ? value : undefined;
   } catch {
     return undefined;
   }
