@@ -2,6 +2,7 @@
 // own; and each of those cases once more with dropwatch killed in between.
 import { describe, expect, test } from "bun:test";
 import { alertOf } from "../../test/alert.ts";
+import { randomFrom } from "../../test/random.ts";
 import { runRouteCase } from "../testing/route_case.ts";
 import type { RouteCase, RouteGiven, RouteSink } from "../testing/route_case.ts";
 import type { AlertMessage } from "./alert.ts";
@@ -797,6 +798,23 @@ describe("a flood of alerts", () => {
   });
 });
 
+describe("an alert that fires again", () => {
+  test("has its room, whatever else makes room for more", () => {
+    const dispatcher = dispatcherOf({}, [people], { limit: 2 });
+    const send = (at: number, dev: string, over = false): void =>
+      dispatcher.receive(messageAt(at * second, { labels: { dev } }, over), start + at * second);
+    send(0, "a");
+    dispatcher.step(start);
+    send(1, "a", true);
+    dispatcher.step(start + 5 * second);
+    send(6, "a");
+    send(6, "b");
+    send(6, "c");
+    expect(dispatcher.firing().map(({ labels }) => labels["dev"])).toEqual(["a", "b"]);
+    expect(dispatcher.refused).toBe(1);
+  });
+});
+
 describe("a notification", () => {
   test("has the alerts that fire first, the worst of them first, and the oldest of those", () => {
     const { receive, step, puts } = dispatcherOf({ route: { groupBy: [], groupWait: "0s" } }, [
@@ -1059,6 +1077,36 @@ describe("a dispatcher", () => {
   });
 });
 
+describe("the timeline of an alert", () => {
+  test("says which time of day keeps it quiet, also where it came when others were quiet", () => {
+    const config = { ...office, route: { groupBy: [], muteTimeIntervals: ["office"] } };
+    const { receive, step, journal } = dispatcherOf(config, [people, paper]);
+    const [nine, evening] = [9 * 3600 * second, 17 * 3600 * second];
+    for (const [i, dev] of ["a", "b"].entries()) {
+      const at = nine + i * 60 * second;
+      receive(messageAt(at, { labels: { dev } }), start + at);
+      step(start + at + 30 * second);
+    }
+    step(start + evening);
+    for (const dev of ["a", "b"]) {
+      const { fingerprint } = messageAt(0, { labels: { dev } }).data;
+      const events = journal.waiting.filter((event) => event.fingerprint === fingerprint)
+        .filter(({ kind }) => kind === "muted" || kind === "told again");
+      expect(
+        events.map((
+          { kind, sink, text, at },
+        ) => [kind, sink, text, (at - start) / second >= 61_200]),
+      )
+        .toEqual([
+          ["muted", "people", "at this time: office", false],
+          ["muted", "paper", "at this time: office", false],
+          ["told again", "paper", "the time has come", true],
+          ["told again", "people", "the time has come", true],
+        ]);
+    }
+  });
+});
+
 describe("what an earlier run has kept", () => {
   const keptBy = (dispatcher: Dispatcher): ReturnType<Dispatcher["changes"]> =>
     dispatcher.changes(true);
@@ -1078,6 +1126,16 @@ describe("what an earlier run has kept", () => {
     expect(second_.firing()).toHaveLength(1);
     second_.step(start + 5 * second);
     expect(second_.puts).toEqual([]);
+  });
+
+  test("has all its labels, whatever their names", () => {
+    const labels = { constructor: "a", prototype: "b", dev: "c" };
+    const first = dispatcherOf({}, [people]);
+    first.receive(messageAt(0, { labels }), start);
+    const later = dispatcherOf({}, [people]);
+    later.restore(keptBy(first).notices, [], start);
+    expect(later.firing()).toEqual(first.firing());
+    expect(later.firing()[0]!.labels).toMatchObject(labels);
   });
 
   test("is told of its end by the sink that told it, where its alerts take another way now", () => {
@@ -1142,5 +1200,96 @@ describe("what an earlier run has kept", () => {
     later.step(start + 303 * second);
     later.step(start + 310 * second);
     expect(lastOf(later.puts).reason).toBe("all alerts resolved");
+  });
+});
+
+// --- as Alertmanager decides it ---
+
+/** What Alertmanager has of a group, and of what it has told of it (nflog). */
+interface Model {
+  /** Alerts of the group, and whether they fire. */
+  readonly alerts: Map<string, boolean>;
+  nextAt: number;
+  told: { firing: ReadonlySet<string>; resolved: ReadonlySet<string>; at: number } | undefined;
+}
+
+/** DedupStage.needsUpdate of alertmanager/notify/dedup_stage.go. */
+function needsUpdate(
+  { told }: Model,
+  firing: ReadonlySet<string>,
+  resolved: ReadonlySet<string>,
+  repeat: number,
+  now: number,
+): string | undefined {
+  if (told === undefined) return firing.size > 0 ? "first notification" : undefined;
+  if (!firing.isSubsetOf(told.firing)) {
+    return told.firing.size === 0 ? "first notification" : "new alerts in group";
+  }
+  if (firing.size === 0) return told.firing.size > 0 ? "all alerts resolved" : undefined;
+  if (!resolved.isSubsetOf(told.resolved)) return "new resolved alerts";
+  return now - told.at >= repeat ? "repeat interval elapsed" : undefined;
+}
+
+describe("whatever fires and ends", () => {
+  const names = ["A", "B", "C", "D"];
+  const times = { groupWait: 5, groupInterval: 10, repeatInterval: 35 };
+  const route = {
+    groupBy: [],
+    groupWait: "5s",
+    groupInterval: "10s",
+    repeatInterval: "35s",
+  } as const;
+
+  test("is told when and why Alertmanager tells it", () => {
+    const random = randomFrom(23);
+    for (let round = 0; round < 40; round++) {
+      const { receive, step, puts } = dispatcherOf({ route, flapping: false }, [people]);
+      const model: Model = { alerts: new Map(), nextAt: 0, told: undefined };
+      const expected: string[] = [];
+      const found: string[] = [];
+      const chance = random.pick([0.02, 0.1, 0.4]);
+      const fires = new Set<string>();
+      for (let now = 0; now < 400; now++) {
+        for (const alert of names) {
+          if (!random.chance(chance)) continue;
+          const over = fires.has(alert);
+          receive(messageAt(now * second, { alert }, over), start + now * second);
+          if (over) fires.delete(alert);
+          else fires.add(alert);
+          if (!over && model.alerts.size === 0) model.nextAt = now + times.groupWait;
+          if (!over || model.alerts.has(alert)) model.alerts.set(alert, !over);
+        }
+        step(start + now * second);
+        for (const { body } of puts.splice(0)) {
+          if (body.is !== "notification") continue;
+          const { reason, alerts } = body.notification;
+          const shown = alerts.map(({ alert, status }) => `${alert} ${status}`).sort();
+          found.push(`${now} ${reason}: ${shown.join(", ")}`);
+        }
+        if (model.alerts.size === 0 || now < model.nextAt) continue;
+        model.nextAt = now + times.groupInterval;
+        // Ours: what nobody was told of is over for nobody.
+        for (const [alert, firing] of model.alerts) {
+          if (!firing && model.told?.firing.has(alert) !== true) model.alerts.delete(alert);
+        }
+        const of = (wanted: boolean): Set<string> =>
+          new Set(
+            [...model.alerts].filter(([, firing]) => firing === wanted).map(([name]) => name),
+          );
+        const [firing, resolved] = [of(true), of(false)];
+        const reason = needsUpdate(model, firing, resolved, times.repeatInterval, now);
+        if (reason !== undefined) {
+          const shown = [
+            ...[...firing].map((name) => `${name} firing`),
+            ...[...resolved].map((name) => `${name} resolved`),
+          ].sort();
+          expected.push(`${now} ${reason}: ${shown.join(", ")}`);
+          model.told = { firing, resolved, at: now };
+        }
+        for (const name of resolved) model.alerts.delete(name);
+      }
+      expect(found).toEqual(expected);
+      expect(found.length).toBeGreaterThan(0);
+    }
   });
 });

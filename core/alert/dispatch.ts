@@ -135,7 +135,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
   /** What keeps an alert quiet, whoever is to be told. */
   const quietOf = (fingerprint: string, entry: Entry, now: number): boolean => {
     const { labels } = entry.message.data;
-    const by = inhibitor.by(fingerprint, labels);
+    const by = inhibitor.by(labels);
     const silences = by === undefined ? silencer.of(labels, now) : [];
     const quiet = by !== undefined
       ? `inhibited by ${by}`
@@ -182,15 +182,13 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
   const noteMuted = (group: Group, muted: string, now: number): void => {
     if (muted === group.muted) return;
     group.muted = muted;
-    for (const fingerprint of group.alerts) {
-      journal.note({
-        at: now,
-        kind: muted === "" ? "told again" : "muted",
-        fingerprint,
-        sink: group.sink.name,
-        text: muted === "" ? "the time has come" : `at this time: ${muted}`,
-      });
-    }
+    for (const fingerprint of group.alerts) noteMutedAlert(group, fingerprint, now);
+  };
+
+  const noteMutedAlert = ({ sink, muted }: Group, fingerprint: string, now: number): void => {
+    const kind = muted === "" ? "told again" : "muted";
+    const text = muted === "" ? "the time has come" : `at this time: ${muted}`;
+    journal.note({ at: now, kind, fingerprint, sink: sink.name, text });
   };
 
   const dataOf = (fingerprint: string, entry: Entry, forPeople: boolean): AlertData => {
@@ -377,12 +375,14 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
         }
         if (!group.routes.includes(route)) group.routes.push(route);
         if (!group.alerts.has(fingerprint)) {
-          group.alerts.add(fingerprint);
-          entry.groups.add(group);
           if ("notify" in sink) {
             const text = `in the group ${key}`;
             journal.note({ at: now, kind: "grouped", fingerprint, sink: name, text });
+            openRoute(group, now);
+            if (group.muted !== "") noteMutedAlert(group, fingerprint, now);
           }
+          group.alerts.add(fingerprint);
+          entry.groups.add(group);
           change(group);
         }
         joined.push(group);
@@ -413,7 +413,9 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
 
   /** Whether there is room for one more alert; what is only remembered makes room. */
   const hasRoom = (): boolean => {
-    if (entries.size >= limit) { for (const each of remembered) forget(each); }
+    if (entries.size >= limit) {
+      for (const each of remembered) forget(each);
+    }
     return entries.size < limit;
   };
 
@@ -682,8 +684,9 @@ function readKept<Schema extends v.GenericSchema>(
   text: string,
 ): v.InferOutput<Schema> | undefined {
   try {
-    const result = v.safeParse(schema, JSON.parse(text));
-    return result.success ? result.output : undefined;
+    // As it was written: a copy would lack labels of some names.
+    const value: unknown = JSON.parse(text);
+    return v.is(schema, value) ? value : undefined;
   } catch {
     return undefined;
   }

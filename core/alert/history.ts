@@ -34,7 +34,7 @@ export function makeHistory(world: ReasonWorld): RateHistory {
         }
         return n;
       };
-      const first = Math.max(last.at - length, beginOf(ticks[0]!));
+      const first = beginOf(ticks[0]!);
       const step = Math.max(1, Math.ceil((last.at - first) / mostValues / 1000)) * 1000;
       const values = new Array<number>(Math.max(1, Math.ceil((last.at - first) / step))).fill(0);
       const from = last.at - values.length * step;

@@ -23,7 +23,7 @@ function inhibited(...inhibitRules: readonly InhibitRule[]): {
       inhibitor.set(fingerprint(labels), labels, true);
     },
     ends: (labels) => inhibitor.set(fingerprint(labels), labels, false),
-    by: (labels) => known.get(inhibitor.by(fingerprint(labels), labels) ?? ""),
+    by: (labels) => known.get(inhibitor.by(labels) ?? ""),
   };
 }
 

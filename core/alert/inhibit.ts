@@ -7,7 +7,7 @@ export interface Inhibitor {
   /** An alert fires, or does no more. */
   set(fingerprint: string, labels: Labels, firing: boolean): void;
   /** The fingerprint of an alert that keeps this one quiet. */
-  by(fingerprint: string, labels: Labels): string | undefined;
+  by(labels: Labels): string | undefined;
 }
 
 export function makeInhibitor(inhibitions: readonly Inhibition[]): Inhibitor {
@@ -27,13 +27,13 @@ export function makeInhibitor(inhibitions: readonly Inhibition[]): Inhibitor {
         else sources[i]!.set(key, same);
       });
     },
-    by(fingerprint, labels) {
+    by(labels) {
       for (const [i, inhibition] of inhibitions.entries()) {
         if (!inhibition.target(labels)) continue;
-        // Two that are both source and target would keep each other quiet: neither does.
+        // Two that are both source and target would keep each other quiet, and one itself: none does.
         const isBoth = inhibition.source(labels);
         for (const [other, alsoTarget] of sources[i]!.get(keyOf(inhibition, labels)) ?? []) {
-          if (other !== fingerprint && !(isBoth && alsoTarget)) return other;
+          if (!(isBoth && alsoTarget)) return other;
         }
       }
       return undefined;
