@@ -14,7 +14,7 @@ import type { RuleCase } from "./core/testing/case.ts";
 import { readRouteCases, runRouteCase } from "./core/testing/route_case.ts";
 import type { RouteCase, RouteSink } from "./core/testing/route_case.ts";
 import { runCase } from "./core/testing/run_case.ts";
-import { describeSink } from "./plugins/sinks/registry.ts";
+import { describeSink, distinctNames } from "./plugins/sinks/registry.ts";
 import type { Config } from "./core/rule/config.ts";
 import { readConfig } from "./core/rule/config.ts";
 
@@ -131,7 +131,11 @@ export function routeTest(config: Config, cases: readonly RouteCase[]): void {
   let sinks: readonly RouteSink[] = [];
   try {
     readConfig("the config", config);
-    sinks = numbered((config.sinks ?? ["stdout"]).map(describeSink));
+    const described = (config.sinks ?? ["stdout"]).map(describeSink);
+    const names = distinctNames(described.map(({ name }) => name));
+    // A sign of life takes no routes.
+    sinks = described.map((sink, i) => ({ ...sink, name: names[i]! }))
+      .filter(({ sort }) => sort !== "heartbeat");
     makeRouting(config, sinks.map(({ name }) => name));
     read = readRouteCases(cases);
   } catch (thrown) {
@@ -147,12 +151,4 @@ export function routeTest(config: Config, cases: readonly RouteCase[]): void {
       }
     });
   }
-}
-
-/** As a run names them: the second `webhook` is `webhook-2`. */
-function numbered(sinks: readonly RouteSink[]): RouteSink[] {
-  return sinks.map((sink, i) => {
-    const { length } = sinks.slice(0, i).filter(({ name }) => name === sink.name);
-    return length === 0 ? sink : { ...sink, name: `${sink.name}-${length + 1}` };
-  });
 }

@@ -90,7 +90,7 @@ describe("routeTest", () => {
           { name: "mirror", every: 60_000, keepResolved: 1, mirror: () => Promise.resolve() },
           { name: "pulse", every: 60_000, beat: () => Promise.resolve() },
         ],
-        route: { receiver: ["webhook-2", "mirror", "pulse"] },
+        route: { receiver: ["webhook-2", "mirror"] },
       });
       routeTest(config, [{
         name: "the second one",
