@@ -40,7 +40,11 @@ export interface OutboxRow {
   readonly error: string;
 }
 
-type Item = { -readonly [K in keyof OutboxRow]: OutboxRow[K] } & { sending: boolean };
+type Item = { -readonly [K in keyof OutboxRow]: OutboxRow[K] } & {
+  sending: boolean;
+  /** Somebody dropped it while it was being sent: it isn't tried again. */
+  dropped?: boolean;
+};
 
 interface Lane {
   readonly sink: Receiver;
@@ -110,7 +114,7 @@ export interface Outbox {
   rows(): OutboxRow[];
   /** Sends one that was given up once more; false where there is none. */
   retry(id: string): boolean;
-  /** Forgets one; false where there is none, or it is being sent. */
+  /** Forgets one; what is being sent isn't tried again. False where there is none. */
   drop(id: string): boolean;
   /** What happened since the last call, and what still is so. */
   take(): Happened[];
@@ -118,16 +122,20 @@ export interface Outbox {
   close(patience: number): Promise<ReadonlyMap<string, number>>;
 }
 
-/** Alerts of ours about a sink. */
-const ownAlerts = new Set(["AlertUndelivered", "SinkDisabled", "SinkFailing"]);
+/** Alerts of ours about a sink that fails. */
+const ownAlerts = new Set(["SinkDisabled", "SinkFailing"]);
 
 const firstRetry = 1000;
 const longestRetry = 300_000;
+/** How much time a receiver may ask for. */
+const longestAsked = 3_600_000;
 /** After so many failures in a row one message at a time is tried, until one gets through. */
 const failuresToOpen = 5;
 /** How long a message is tried: what is a day old helps nobody. */
 const longestLife = 86_400_000;
 const defaultTimeout = 20_000;
+/** How long a sink has to end an attempt whose signal was aborted, before another one may begin. */
+const graceToEnd = 5000;
 /** Messages for people that are under way at once, of one sink; what writes down goes one by one. */
 const mostInFlight = 4;
 const mostDead = 1000;
@@ -170,6 +178,25 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   let idle = Promise.withResolvers<void>();
   let wake: { readonly at: number; readonly cancel: () => void } | undefined;
 
+  let latest = clock.now();
+  /** The time. Where the clock was set back, what waits has no longer to wait for that. */
+  const timeNow = (): number => {
+    const now = clock.now();
+    const back = latest - now;
+    latest = now;
+    if (back <= 0) return now;
+    for (const lane of lanes.values()) {
+      lane.closedUntil -= back;
+      lane.failingSince -= back;
+      if (lane.throttledAt !== undefined) lane.throttledAt -= back;
+      for (const item of lane.items) {
+        item.created -= back;
+        item.nextAt -= back;
+      }
+    }
+    return now;
+  };
+
   const change = (item: Item): void => void changed.set(item.id, item);
   const forget = (item: Item): void => {
     changed.delete(item.id);
@@ -189,7 +216,8 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     log(
       `${item.sink}: ${titleOf(item.body)} was not delivered: ${why}; \`dropwatch outbox\` has it`,
     );
-    if (!isAboutItself(item)) happen(item.sink, short(why));
+    // That nothing is sent to a sink that is disabled is told already.
+    if (lane?.disabled === undefined && !isAboutItself(item)) happen(item.sink, short(why));
     if (dead.length <= mostDead) return;
     const [oldest] = dead.splice(0, 1);
     forget(oldest!);
@@ -216,11 +244,14 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     return lane.items.find((item) => !item.sending && item.nextAt <= now && !busy.has(item.group));
   };
 
-  /** In its place, as far behind schedule as it was, and with what it had to tell besides. */
+  /**
+   * In its place, as far behind schedule as it was, and with what it had to tell besides. It is as old as
+   * what it tells: an outage of days must not end in giving up what is true now.
+   */
   const replace = (lane: Lane, before: Item, after: Item): void => {
     after.body = joined(before.body, after.body);
-    const { created, attempts, nextAt, error } = before;
-    Object.assign(after, { created, attempts, nextAt, error });
+    const { attempts, nextAt, error } = before;
+    Object.assign(after, { attempts, nextAt, error });
     lane.items = lane.items.filter((each) => each !== after);
     lane.items[lane.items.indexOf(before)] = after;
     forget(before);
@@ -251,7 +282,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   const send = (): void => {
     if (closing.signal.aborted) return;
-    const now = clock.now();
+    const now = timeNow();
     let next = Infinity;
     for (const lane of lanes.values()) {
       if (lane.disabled !== undefined) continue;
@@ -305,19 +336,25 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     item.sending = true;
     lane.inFlight++;
     const attempt = new AbortController();
+    /** Nobody waits any more for a sink that doesn't look at its signal. */
+    const lost = new AbortController();
     const timeout = sink.timeout ?? defaultTimeout;
-    const cancel = clock.after(
-      timeout,
-      () => attempt.abort(new DeliveryError(`no answer within ${showDuration(timeout)}`)),
-    );
+    const late = new DeliveryError(`no answer within ${showDuration(timeout)}`);
+    let cancel = clock.after(timeout, () => {
+      attempt.abort(late);
+      cancel = clock.after(graceToEnd, () => lost.abort(late));
+    });
     const signal = AbortSignal.any([closing.signal, attempt.signal]);
     const context = { id: item.id, signal, memo: lane.memos.get(item.group) };
     let failure: unknown;
     let answer: Delivered | void = undefined;
     try {
-      answer = await settled(hand(sink, item.body, context, options.mirrored), signal);
+      const enough = AbortSignal.any([closing.signal, lost.signal]);
+      answer = await settled(hand(sink, item.body, context, options.mirrored), enough);
     } catch (thrown) {
-      failure = thrown ?? new DeliveryError("it failed without a reason");
+      failure = attempt.signal.aborted
+        ? late
+        : thrown ?? new DeliveryError("it failed without a reason");
     }
     cancel();
     item.sending = false;
@@ -341,11 +378,11 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     if (lane.memos.size > mostMemos) keep(lane.memos.keys().next().value!, "");
   };
 
-  const succeeded = (lane: Lane, item: Item, { answer = "", memo }: Delivered): void => {
-    const now = clock.now();
+  const succeeded = (lane: Lane, item: Item, { answer, memo }: Delivered): void => {
+    const now = timeNow();
     lane.items.splice(lane.items.indexOf(item), 1);
     forget(item);
-    remember(lane, item, memo);
+    remember(lane, item, wordOf(memo));
     if (lane.failures >= failuresToOpen) {
       log(
         `${item.sink}: delivers again, after ${showDuration(now - lane.failingSince)}; ` +
@@ -356,17 +393,21 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     lane.failures = 0;
     lane.closedUntil = 0;
     if (item.body.is !== "mirror") {
-      const text = printable(answer).slice(0, 200);
+      const text = printable(wordOf(answer) ?? "").slice(0, 200);
       journal.note({ at: now, kind: "delivered", message: item.id, sink: item.sink, text });
     }
   };
 
   const failed = (lane: Lane, item: Item, thrown: unknown): void => {
-    const now = clock.now();
+    const now = timeNow();
     const why = reasonOf(thrown);
     const error = thrown instanceof DeliveryError ? thrown : undefined;
     item.attempts++;
     item.error = why;
+    if (item.dropped === true) {
+      lane.items = lane.items.filter((each) => each !== item);
+      return forget(item);
+    }
     if (error?.gone === true) return disable(lane, why);
     if (lane.disabled !== undefined) return bury(lane, item, why);
     if (error?.final === true) {
@@ -377,11 +418,15 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     if (now - item.created >= longestLife) {
       return bury(lane, item, `${why} (given up after ${showDuration(now - item.created)})`);
     }
-    if (lane.failures === 0) lane.failingSince = now;
+    if (lane.failures === 0) {
+      lane.failingSince = now;
+      // One outage is one alert, whatever each attempt is answered.
+      lane.why = short(why);
+    }
     lane.failures++;
-    lane.why = short(why);
     // A receiver may ask for more time, not for less: its clock may be wrong, or its zero a habit.
-    const asked = error?.retryAfter ?? 0;
+    // A sink of the config may have read it from what is no number.
+    const asked = Math.min(longestAsked, error?.retryAfter || 0);
     const failures = Math.min(30, Math.max(item.attempts, lane.failures));
     const most = Math.min(longestRetry, firstRetry * 2 ** failures);
     const pause = Math.max(asked, firstRetry, random() * most);
@@ -408,6 +453,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   const disable = (lane: Lane, why: string): void => {
     lane.disabled = why;
+    lane.throttledAt = undefined;
     log(`${lane.sink.name}: nothing is sent there any more: ${why}; a restart tries again`);
     for (const item of [...lane.items]) if (!item.sending) bury(lane, item, why);
   };
@@ -416,7 +462,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   return {
     put(sinkName, group, body) {
-      const now = clock.now();
+      const now = timeNow();
       const lane = lanes.get(sinkName)!;
       const item: Item = {
         id: makeId(),
@@ -448,7 +494,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
         if (lane.overflowed++ % 1000 === 0) {
           log(`${sinkName}: ${text}; ${titleOf(oldest.body)} is given up`);
         }
-        happen(sinkName, "outbox full");
+        if (!isAboutItself(item)) happen(sinkName, "outbox full");
       }
       return item.id;
     },
@@ -501,10 +547,13 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       const lane = [...lanes.values()].find(({ items }) => items.some((each) => each.id === id));
       const item = lane?.items.find((each) => each.id === id) ??
         dead.find((each) => each.id === id);
-      if (item === undefined || item.sending) return false;
-      if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
-      dead = dead.filter((each) => each !== item);
-      forget(item);
+      if (item === undefined || item.dropped === true) return false;
+      if (item.sending) item.dropped = true;
+      else {
+        if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
+        dead = dead.filter((each) => each !== item);
+        forget(item);
+      }
       const text = "dropped by hand";
       journal.note({ at: clock.now(), kind: "dropped", message: id, sink: item.sink, text });
       return true;
@@ -546,14 +595,19 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   };
 }
 
-/** That a sink wasn't told that it isn't told is no news. */
+/**
+ * That a sink wasn't told that it isn't told is no news. Nor is it that it wasn't told of what another one
+ * wasn't told of: two that refuse everything would tell of each other for ever.
+ */
 function isAboutItself({ sink, body }: Item): boolean {
   const alerts = body.is === "alert"
     ? [body.alert.data]
     : body.is === "notification"
     ? body.notification.alerts
     : [];
-  return alerts.every(({ alert, labels }) => ownAlerts.has(alert) && labels["sink"] === sink);
+  return alerts.every(({ alert, labels }) =>
+    alert === "AlertUndelivered" || ownAlerts.has(alert) && labels["sink"] === sink
+  );
 }
 
 /** What writes down what happens does so in order. */
@@ -561,8 +615,13 @@ function isOrdered(sink: Receiver): boolean {
   return "send" in sink;
 }
 
-function rowOf({ sending: _, ...row }: Item): OutboxRow {
+function rowOf({ sending: _, dropped: __, ...row }: Item): OutboxRow {
   return row;
+}
+
+/** What a sink said in a few words; a sink of the config may say a number, or anything. */
+function wordOf(said: unknown): string | undefined {
+  return typeof said === "string" ? said : typeof said === "number" ? String(said) : undefined;
 }
 
 /** A label of an alert of ours must not be a new one with each answer. */
