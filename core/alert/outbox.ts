@@ -49,10 +49,12 @@ type Item = { -readonly [K in keyof OutboxRow]: OutboxRow[K] } & {
 interface Lane {
   readonly sink: Receiver;
   /** In their order. */
-  items: Item[];
+  readonly items: Item[];
+  /** By group, what the next message of the group takes the place of unless it is under way. */
+  readonly newest: Map<string, Item>;
+  readonly underWay: Set<Item>;
   /** What the sink asked to be kept, by group. */
   readonly memos: Map<string, string>;
-  inFlight: number;
   tokens: number;
   /** When tokens were counted. */
   refilled: number;
@@ -151,8 +153,9 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     options.sinks.map((sink) => [sink.name, {
       sink,
       items: [],
+      newest: new Map(),
+      underWay: new Set(),
       memos: new Map(),
-      inFlight: 0,
       tokens: sink.rate?.burst ?? Infinity,
       refilled: clock.now(),
       failures: 0,
@@ -203,10 +206,20 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     gone.add(item.id);
   };
 
+  const add = (lane: Lane, item: Item): void => {
+    lane.items.push(item);
+    lane.newest.set(item.group, item);
+  };
+  const remove = (lane: Lane, item: Item): void => {
+    const at = lane.items.indexOf(item);
+    if (at >= 0) lane.items.splice(at, 1);
+    if (lane.newest.get(item.group) === item) lane.newest.delete(item.group);
+  };
+
   /** It won't be delivered: it is kept for whoever wants to look at it, or to try again. */
   const bury = (lane: Lane | undefined, item: Item, why: string): void => {
     const now = clock.now();
-    if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
+    if (lane !== undefined) remove(lane, item);
     if (item.body.is === "mirror") return forget(item); // The next picture shows the same, and more.
     item.state = "dead";
     item.error = why;
@@ -232,15 +245,19 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     lane.refilled = now;
   };
 
+  const isFull = (lane: Lane): boolean => {
+    const most = isOrdered(lane.sink) || lane.failures >= failuresToOpen ? 1 : mostInFlight;
+    return lane.underWay.size >= most;
+  };
+
   /** The next message of a sink that may be sent now, but for its rate. */
   const dueOf = (lane: Lane, now: number): Item | undefined => {
-    const most = isOrdered(lane.sink) || lane.failures >= failuresToOpen ? 1 : mostInFlight;
-    if (now < lane.closedUntil || lane.inFlight >= most) return undefined;
+    if (now < lane.closedUntil || isFull(lane)) return undefined;
     if (isOrdered(lane.sink)) {
       const [first] = lane.items;
       return first !== undefined && !first.sending && first.nextAt <= now ? first : undefined;
     }
-    const busy = new Set(lane.items.filter(({ sending }) => sending).map(({ group }) => group));
+    const busy = new Set([...lane.underWay].map(({ group }) => group));
     return lane.items.find((item) => !item.sending && item.nextAt <= now && !busy.has(item.group));
   };
 
@@ -252,8 +269,9 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     after.body = joined(before.body, after.body);
     const { attempts, nextAt, error } = before;
     Object.assign(after, { attempts, nextAt, error });
-    lane.items = lane.items.filter((each) => each !== after);
+    remove(lane, after);
     lane.items[lane.items.indexOf(before)] = after;
+    lane.newest.set(after.group, after);
     forget(before);
     const text = `by ${after.id}, which tells the newest state`;
     journal.note({
@@ -299,12 +317,16 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       }
       if (lane.items.every(({ sending }) => sending)) endThrottle(lane, now);
       // What is under way calls again when it is done.
+      if (lane.items.length === 0 || isFull(lane)) continue;
+      if (lane.closedUntil > now) {
+        next = Math.min(next, lane.closedUntil);
+        continue;
+      }
       let soonest = Infinity;
       for (const { sending, nextAt } of lane.items) {
         if (!sending) soonest = Math.min(soonest, nextAt);
         if (isOrdered(lane.sink)) break;
       }
-      soonest = Math.max(lane.closedUntil, soonest);
       if (soonest > now) next = Math.min(next, soonest);
     }
     if (next !== Infinity) wakeAt(Math.max(next, now + 1));
@@ -323,7 +345,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   const isQuiet = (): boolean =>
     [...lanes.values()].every((lane) =>
-      lane.inFlight === 0 &&
+      lane.underWay.size === 0 &&
       (closing.signal.aborted || lane.disabled !== undefined ||
         dueOf(lane, clock.now()) === undefined)
     );
@@ -334,7 +356,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   const deliver = async (lane: Lane, item: Item): Promise<void> => {
     const { sink } = lane;
     item.sending = true;
-    lane.inFlight++;
+    lane.underWay.add(item);
     const attempt = new AbortController();
     /** Nobody waits any more for a sink that doesn't look at its signal. */
     const lost = new AbortController();
@@ -358,7 +380,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     }
     cancel();
     item.sending = false;
-    lane.inFlight--;
+    lane.underWay.delete(item);
     if (failure === undefined) succeeded(lane, item, answer ?? {});
     else if (!closing.signal.aborted) failed(lane, item, failure);
     onChange();
@@ -380,7 +402,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   const succeeded = (lane: Lane, item: Item, { answer, memo }: Delivered): void => {
     const now = timeNow();
-    lane.items.splice(lane.items.indexOf(item), 1);
+    remove(lane, item);
     forget(item);
     remember(lane, item, wordOf(memo));
     if (lane.failures >= failuresToOpen) {
@@ -405,7 +427,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     item.attempts++;
     item.error = why;
     if (item.dropped === true) {
-      lane.items = lane.items.filter((each) => each !== item);
+      remove(lane, item);
       return forget(item);
     }
     if (error?.gone === true) return disable(lane, why);
@@ -432,9 +454,8 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     const pause = Math.max(asked, firstRetry, random() * most);
     item.nextAt = now + pause;
     // What came meanwhile is truer.
-    const newer = isOrdered(lane.sink)
-      ? undefined
-      : lane.items.find((each) => each !== item && each.group === item.group);
+    const newest = isOrdered(lane.sink) ? undefined : lane.newest.get(item.group);
+    const newer = newest === item ? undefined : newest;
     if (newer !== undefined) replace(lane, item, newer);
     if (asked > 0 || lane.failures >= failuresToOpen) {
       lane.closedUntil = Math.max(lane.closedUntil, now + pause);
@@ -477,17 +498,15 @@ export function makeOutbox(options: OutboxOptions): Outbox {
         error: "",
         sending: false,
       };
-      const before = body.is === "alert"
-        ? undefined
-        : lane.items.find((each) => each.group === group && !each.sending);
-      lane.items.push(item);
-      if (before !== undefined) replace(lane, before, item);
+      const before = body.is === "alert" ? undefined : lane.newest.get(group);
+      if (before === undefined || before.sending) add(lane, item);
+      else replace(lane, before, item);
       change(item);
       if (lane.disabled !== undefined) bury(lane, item, lane.disabled);
       else if (lane.items.length > limit) {
         // What is under way stays; the oldest that waits is the least true.
         const oldest = lane.items.find(({ sending }) => !sending)!;
-        lane.items = lane.items.filter((each) => each !== oldest);
+        remove(lane, oldest);
         forget(oldest);
         const text = `the outbox is full: more than ${limit} messages wait`;
         journal.note({ at: now, kind: "dropped", message: oldest.id, sink: sinkName, text });
@@ -506,7 +525,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
         if (row.state === "dead") dead.push(item);
         else if (lane === undefined) bury(undefined, item, "there is no such sink any more");
         // A sink may tell more than before: what it was to tell then may still be waited for.
-        else lane.items.push({ ...item, nextAt: Math.min(item.nextAt, clock.now()) });
+        else add(lane, { ...item, nextAt: Math.min(item.nextAt, clock.now()) });
       }
       for (const { sink, group, memo } of memos) lanes.get(sink)?.memos.set(group, memo);
     },
@@ -539,7 +558,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
         created: clock.now(),
       });
       lane.disabled = undefined;
-      lane.items.push(item);
+      add(lane, item);
       change(item);
       return true;
     },
@@ -550,7 +569,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       if (item === undefined || item.dropped === true) return false;
       if (item.sending) item.dropped = true;
       else {
-        if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
+        if (lane !== undefined) remove(lane, item);
         dead = dead.filter((each) => each !== item);
         forget(item);
       }
