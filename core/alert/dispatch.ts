@@ -108,6 +108,8 @@ interface Group {
   muted: string;
 }
 
+/** The key of the one group of a mirror. */
+const allKey = "all";
 const defaultLimit = 20_000;
 /** Evidence is by far the largest part of an alert. */
 const mostWithEvidence = 1000;
@@ -373,7 +375,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
           ? groupKeyOf(route, labels)
           : "send" in sink
           ? fingerprint
-          : "all";
+          : allKey;
         const id = `${name}\n${key}`;
         let group = groups.get(id);
         if (group === undefined) {
@@ -493,7 +495,9 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       else tellChange(group, now);
     }
     for (const group of [...groups.values()]) {
-      if (group.nextAt > now || "send" in group.sink) continue;
+      if ("send" in group.sink) continue;
+      keepUp(group, now);
+      if (group.nextAt > now) continue;
       if ("mirror" in group.sink) showPicture(group, now);
       else look(group, now);
     }
@@ -521,7 +525,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       step(now);
     },
     mirrored(sink, now) {
-      const shown = [...groups.get(`${sink}\nall`)?.alerts ?? []];
+      const shown = [...groups.get(`${sink}\n${allKey}`)?.alerts ?? []];
       return shown.map((each) => [each, entries.get(each)!] as const)
         .filter(([each, entry]) => !firesNow(entry) || !quietOf(each, entry, now))
         .map(([each, entry]) => ({ ...entry.message, data: dataOf(each, entry, false) }));
@@ -544,7 +548,10 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
         const kept = readKept(KeptGroupSchema, data) as KeptGroup | undefined;
         const told = (kept?.told ?? []).filter((each) => entries.has(each));
         // Its sink is gone, or it had told nothing that is still so: its alerts join again, below.
-        if (kept === undefined || sink === undefined || "beat" in sink || told.length === 0) {
+        if (
+          kept === undefined || sink === undefined || "beat" in sink || told.length === 0 ||
+          !isGroupOf(sink, key)
+        ) {
           changedGroups.add(id);
           if (kept !== undefined) waited.set(id, kept);
           continue;
@@ -695,6 +702,21 @@ function readKept<Schema extends v.GenericSchema>(
   } catch {
     return undefined;
   }
+}
+
+/** Whatever was kept, and however the clock was set back: no look is further away than a route says. */
+function keepUp(group: Group, now: number): void {
+  const longest = "mirror" in group.sink ? group.sink.every : Math.max(
+    ...group.routes.map(({ groupWait, groupInterval }) => Math.max(groupWait, groupInterval)),
+  );
+  group.nextAt = Math.min(group.nextAt, now + longest);
+  if (group.toldAt !== undefined) group.toldAt = Math.min(group.toldAt, now);
+}
+
+/** Whether a group was one of this sort of sink: another sink may have had its name. */
+function isGroupOf(sink: Group["sink"], key: string): boolean {
+  if ("mirror" in sink) return key === allKey;
+  return key !== allKey && "notify" in sink === key.startsWith("{");
 }
 
 /** A group goes on where it was. */
