@@ -10,7 +10,7 @@ import type { Clock } from "./clock.ts";
 import type { Journal } from "./journal.ts";
 import { makeNotification } from "./notification.ts";
 import type { Notification } from "./notification.ts";
-import { DeliveryError } from "./sink.ts";
+import { DeliveryError, inWords, untilAborted } from "./sink.ts";
 import type { AlertSink, Delivered, GroupSink, MirrorSink, SendContext } from "./sink.ts";
 
 /** Sinks that have something delivered. */
@@ -372,7 +372,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     let answer: Delivered | void = undefined;
     try {
       const enough = AbortSignal.any([closing.signal, lost.signal]);
-      answer = await settled(hand(sink, item.body, context, options.mirrored), enough);
+      answer = await untilAborted(hand(sink, item.body, context, options.mirrored), enough);
     } catch (thrown) {
       failure = attempt.signal.aborted
         ? late
@@ -404,7 +404,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     const now = timeNow();
     remove(lane, item);
     forget(item);
-    remember(lane, item, wordOf(memo));
+    remember(lane, item, inWords(memo));
     if (lane.failures >= failuresToOpen) {
       log(
         `${item.sink}: delivers again, after ${showDuration(now - lane.failingSince)}; ` +
@@ -415,7 +415,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     lane.failures = 0;
     lane.closedUntil = 0;
     if (item.body.is !== "mirror") {
-      const text = printable(wordOf(answer) ?? "").slice(0, 200);
+      const text = printable(inWords(answer) ?? "").slice(0, 200);
       journal.note({ at: now, kind: "delivered", message: item.id, sink: item.sink, text });
     }
   };
@@ -638,11 +638,6 @@ function rowOf({ sending: _, dropped: __, ...row }: Item): OutboxRow {
   return row;
 }
 
-/** What a sink said in a few words; a sink of the config may say a number, or anything. */
-function wordOf(said: unknown): string | undefined {
-  return typeof said === "string" ? said : typeof said === "number" ? String(said) : undefined;
-}
-
 /** A label of an alert of ours must not be a new one with each answer. */
 function short(why: string): string {
   return why.replaceAll(/\d{4,}/g, "…").slice(0, 60);
@@ -694,17 +689,4 @@ function hand(
   if (body.is === "mirror" && "mirror" in sink) return sink.mirror(mirrored(sink.name), context);
   // A sink of this name was of another sort when the message was put here.
   return Promise.reject(new DeliveryError("the sink is of another sort now", { final: true }));
-}
-
-/** Waits for a sink that may not look at the signal itself. */
-async function settled<T>(sending: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([sending, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -1,4 +1,5 @@
 // Where alerts go, and how an attempt to get them there can end.
+import { showDuration } from "../rule/duration.ts";
 import type { AlertMessage } from "./alert.ts";
 import type { Notification } from "./notification.ts";
 
@@ -99,6 +100,48 @@ export class DeliveryError extends Error {
     this.gone = options.gone ?? false;
     this.final = options.final ?? this.gone;
     this.retryAfter = options.retryAfter;
+  }
+}
+
+/** Waits for a sink that may not look at the signal itself; rejects with its reason when it is aborted. */
+export async function untilAborted<T>(sending: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([sending, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** What a sink said in a few words; a sink of the config may say a number, or anything. */
+export function inWords(said: unknown): string | undefined {
+  return typeof said === "string" ? said : typeof said === "number" ? String(said) : undefined;
+}
+
+/** Milliseconds that a sink has to close what it opened. */
+const closePatience = 5000;
+
+/**
+ * Closes a sink. It rejects where that fails, or isn't done in time: whoever ends, ends all the same.
+ *
+ * @throws Whatever the sink throws.
+ */
+export async function closeSink(
+  sink: Pick<Sink, "close">,
+  patience: number = closePatience,
+): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`it isn't done within ${showDuration(patience)}`)),
+    patience,
+  );
+  try {
+    await Promise.race([sink.close?.(), late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
