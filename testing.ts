@@ -14,7 +14,7 @@ import type { RuleCase } from "./core/testing/case.ts";
 import { readRouteCases, runRouteCase } from "./core/testing/route_case.ts";
 import type { RouteCase, RouteSink } from "./core/testing/route_case.ts";
 import { runCase } from "./core/testing/run_case.ts";
-import { describeSink } from "./plugins/sinks/registry.ts";
+import { describeSink, distinct } from "./plugins/sinks/registry.ts";
 import type { Config } from "./core/rule/config.ts";
 import { readConfig } from "./core/rule/config.ts";
 
@@ -151,8 +151,6 @@ export function routeTest(config: Config, cases: readonly RouteCase[]): void {
 
 /** As a run names them: the second `webhook` is `webhook-2`. */
 function numbered(sinks: readonly RouteSink[]): RouteSink[] {
-  return sinks.map((sink, i) => {
-    const { length } = sinks.slice(0, i).filter(({ name }) => name === sink.name);
-    return length === 0 ? sink : { ...sink, name: `${sink.name}-${length + 1}` };
-  });
+  const names = distinct(sinks.map(({ name }) => name));
+  return sinks.map((sink, i) => ({ ...sink, name: names[i]! }));
 }

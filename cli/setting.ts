@@ -35,7 +35,7 @@ import type { Overrides } from "../core/rule/override.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
-import { makeSink, makeSinkOf, sinkMakers } from "../plugins/sinks/registry.ts";
+import { distinct, makeSink, makeSinkOf, sinkMakers } from "../plugins/sinks/registry.ts";
 import type { SinkSetting } from "../plugins/sinks/registry.ts";
 import type { Terminal } from "./command.ts";
 import type { Given } from "./option.ts";
@@ -119,17 +119,15 @@ export async function readSetting(
 
 /** The sinks of a run, each under a name of its own: the second `webhook` is `webhook-2`. */
 function makeSinks(given: readonly (string | Sink | SinkSpec)[], setting: SinkSetting): Sink[] {
-  const sinks: Sink[] = [];
-  for (const each of given) {
-    const sink = typeof each === "string"
+  const sinks = given.map((each) =>
+    typeof each === "string"
       ? makeSink(each, setting)
       : "kind" in each
       ? makeSinkOf(each, setting)
-      : each;
-    const taken = sinks.filter(({ name }) => name.replace(/-\d+$/, "") === sink.name).length;
-    sinks.push(taken === 0 ? sink : renamed(sink, `${sink.name}-${taken + 1}`));
-  }
-  return sinks;
+      : each
+  );
+  const names = distinct(sinks.map(({ name }) => name));
+  return sinks.map((sink, i) => sink.name === names[i] ? sink : renamed(sink, names[i]!));
 }
 
 /** The same sink under another name; what it keeps to itself stays its own. */

@@ -106,7 +106,7 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     try {
       if (!store.changedElsewhere()) return;
       readSilences();
-      const kept = new Map(store.loadOutbox().map((row) => [row.id, row.state]));
+      const kept = store.outboxStates();
       const unsaved = new Set([...outbox.changes().rows].map(({ id }) => id));
       for (const { id, state } of outbox.rows()) {
         const there = kept.get(id);

@@ -129,8 +129,6 @@ const ownAlerts = new Set(["SinkDisabled", "SinkFailing"]);
 
 const firstRetry = 1000;
 const longestRetry = 300_000;
-/** How much time a receiver may ask for. */
-const longestAsked = 3_600_000;
 /** After so many failures in a row one message at a time is tried, until one gets through. */
 const failuresToOpen = 5;
 /** How long a message is tried: what is a day old helps nobody. */
@@ -447,8 +445,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     }
     lane.failures++;
     // A receiver may ask for more time, not for less: its clock may be wrong, or its zero a habit.
-    // A sink of the config may have read it from what is no number.
-    const asked = Math.min(longestAsked, error?.retryAfter || 0);
+    const asked = error?.retryAfter ?? 0;
     const failures = Math.min(30, Math.max(item.attempts, lane.failures));
     const most = Math.min(longestRetry, firstRetry * 2 ** failures);
     const pause = Math.max(asked, firstRetry, random() * most);

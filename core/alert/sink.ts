@@ -82,6 +82,9 @@ export interface SinkSpec {
 /** A place that alerts are sent to. */
 export type Sink = AlertSink | GroupSink | MirrorSink | HeartbeatSink;
 
+/** Milliseconds. */
+const longestAsked = 3_600_000;
+
 /** How an attempt failed, for the outbox that decides what to do next. */
 export class DeliveryError extends Error {
   override readonly name = "DeliveryError";
@@ -89,7 +92,7 @@ export class DeliveryError extends Error {
   readonly final: boolean;
   /** The receiver is gone for good: nothing more is sent there. */
   readonly gone: boolean;
-  /** Milliseconds that the receiver asked us to wait. */
+  /** Milliseconds that the receiver asked us to wait, an hour at most; undefined where it didn't. */
   readonly retryAfter: number | undefined;
 
   constructor(
@@ -99,7 +102,9 @@ export class DeliveryError extends Error {
     super(message);
     this.gone = options.gone ?? false;
     this.final = options.final ?? this.gone;
-    this.retryAfter = options.retryAfter;
+    // Who reads it from a header may have got what is no number.
+    const asked = Number(options.retryAfter);
+    this.retryAfter = Number.isNaN(asked) ? undefined : Math.min(longestAsked, Math.max(0, asked));
   }
 }
 

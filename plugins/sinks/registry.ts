@@ -94,6 +94,18 @@ export function describeSink(given: string | Sink | SinkSpec): SinkDescription {
   };
 }
 
+/** Names of which no two are the same: the second `webhook` is `webhook-2`, unless another one is called so. */
+export function distinct(names: readonly string[]): string[] {
+  const taken = new Set(names);
+  const given = new Set<string>();
+  return names.map((name) => {
+    let own = name;
+    for (let n = 2; given.has(own) || (own !== name && taken.has(own)); n++) own = `${name}-${n}`;
+    given.add(own);
+    return own;
+  });
+}
+
 export interface SinkDescription extends Pick<SinkKind<never>, "name" | "sort"> {
   readonly sendResolved: boolean | undefined;
   readonly text: (notification: Notification) => NotificationText;
