@@ -293,16 +293,17 @@ function storeIn(
       }
     },
     renew(cause) {
-      if (ephemeral || !isDamaged(cause)) return false;
-      db.close();
-      moveAway(file, cause, log);
+      if (ephemeral || (db.isOpen && !isDamaged(cause))) return false;
+      if (db.isOpen) db.close();
+      if (existsSync(file)) moveAway(file, cause, log);
+      // Where this fails, there is none: it is tried again with the next that can't be saved.
       db = openDatabase(file, patience);
       write = prepared(db);
       seen = version();
       return true;
     },
     close() {
-      db.close();
+      if (db.isOpen) db.close();
       lock?.close();
     },
   };

@@ -101,10 +101,13 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     silencer.set([...all.values()].filter(({ endsAt }) => endsAt > since));
   };
   const readSilences = (): void => useSilences(store.loadSilences());
+  let unread = "";
   /** What people did with `dropwatch silence` and `dropwatch outbox` takes effect. */
   const lookElsewhere = (): void => {
     try {
-      if (!store.changedElsewhere()) return;
+      const changed = store.changedElsewhere();
+      unread = "";
+      if (!changed) return;
       readSilences();
       const kept = store.outboxStates();
       const unsaved = new Set([...outbox.changes().rows].map(({ id }) => id));
@@ -114,7 +117,9 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
         else if (there === "pending" && state === "dead") outbox.retry(id);
       }
     } catch (thrown) {
-      log(`what others did with the state can't be read: ${reasonOf(thrown)}`);
+      const why = reasonOf(thrown);
+      if (why !== unread) log(`what others did with the state can't be read: ${why}`);
+      unread = why;
     }
   };
   const tell = (): void => {
