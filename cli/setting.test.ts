@@ -74,6 +74,39 @@ export default defineConfig({
     expect(won.sinks).toHaveLength(1);
   });
 
+  test("gives each sink a name of its own, and takes none away that the config gives", async () => {
+    const { sinks } = await read(`
+const sink = (name) => ({ name, send: async () => {} });
+export default { sinks: [sink("pager-2"), sink("pager"), sink("pager"), sink("pager")] };
+`);
+    expect(sinks.map(({ name }) => name)).toEqual(["pager-2", "pager", "pager-3", "pager-4"]);
+  });
+
+  test("has sinks of its own whose names and times can be used", async () => {
+    const send = `send: async () => {}`;
+    const config = (sink: string): string => `export default { sinks: [{ ${sink} }] };`;
+    const good = [
+      `name: "a_b-1", ${send}, timeout: 5, rate: { perSecond: 0.1, burst: 1 }`,
+      `name: "a", mirror: async () => {}, every: 60000, keepResolved: 0`,
+    ];
+    for (const sink of good) expect((await read(config(sink))).sinks).toHaveLength(1);
+    const bad = [
+      `name: "a\\nb", ${send}`,
+      `name: "", ${send}`,
+      `name: "a", ${send}, timeout: NaN`,
+      `name: "a", ${send}, timeout: "20s"`,
+      `name: "a", ${send}, rate: { perSecond: 0, burst: 1 }`,
+      `name: "a", ${send}, rate: { perSecond: 1 }`,
+      `name: "a", ${send}, rate: { perSecond: 1, burst: 0.5 }`,
+      `name: "a", beat: async () => {}`,
+      `name: "a", mirror: async () => {}, every: 60000`,
+    ];
+    for (const sink of bad) {
+      const { code, message } = await failure(config(sink));
+      expect([code, message]).toEqual(["BAD_CONFIG", expect.stringContaining("a sink w")]);
+    }
+  });
+
   test("may import other files, and make sinks and a source", async () => {
     await folder.write("limits.ts", `export const interval: string = "3s";\n`);
     const set = await read(`import { defineConfig, defineSink, defineSource } from "dropwatch";

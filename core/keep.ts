@@ -183,7 +183,8 @@ export function makeKeeper(
         change === "resolved" || change === "inactive"
       );
       gone.push(...ended.map(({ rule, labels }) => ({ alert: rule.alert, labels })));
-      const all = at - saved >= saveEvery;
+      // Also where the clock was set back.
+      const all = Math.abs(at - saved) >= saveEvery;
       const memories = keeping.memories();
       const rows = memories.flatMap(newRows);
       const goneRows = memories.flatMap(goneCode);

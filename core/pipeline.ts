@@ -3,9 +3,11 @@ import { fingerprint } from "./alert/alert.ts";
 import { machineClock } from "./alert/clock.ts";
 import { makeDelivery } from "./alert/delivery.ts";
 import type { Delivery } from "./alert/delivery.ts";
+import { makePulse } from "./alert/heartbeat.ts";
 import { makeHistory } from "./alert/history.ts";
 import { makeRouting } from "./alert/route.ts";
 import type { Routing } from "./alert/route.ts";
+import { closeSink } from "./alert/sink.ts";
 import type { Sink } from "./alert/sink.ts";
 import { makeAnnouncer } from "./announce.ts";
 import { reasonOf } from "./error.ts";
@@ -96,11 +98,11 @@ export async function runPipeline(options: PipelineOptions): Promise<RunSummary>
     log(said);
     return await watchWith("keys", store, options);
   } finally {
-    for (const sink of options.sinks) {
-      await sink.close?.().catch((thrown) =>
-        log(`${sink.name}: can't be closed: ${reasonOf(thrown)}`)
-      );
-    }
+    await Promise.all(
+      options.sinks.map((sink) =>
+        closeSink(sink).catch((thrown) => log(`${sink.name}: can't be closed: ${reasonOf(thrown)}`))
+      ),
+    );
     if (options.store === undefined) store.close();
   }
 }
@@ -140,6 +142,7 @@ async function watchWith(
   const history = makeHistory(facts.world);
   /** Whether drops are counted. */
   let counting: string | undefined = "drops aren't counted yet";
+  const pulse = makePulse(interval);
   const delivery: Delivery = makeDelivery({
     sinks,
     routing: options.routing ?? makeRouting({}, sinks.map(({ name }) => name)),
@@ -151,7 +154,9 @@ async function watchWith(
     rates: history.of,
     save: () => keeper.keepTold(),
     alone: store.ephemeral,
-    trouble: () => counting ?? (keeper.trouble && `the state can't be saved: ${keeper.trouble}`),
+    trouble: () =>
+      counting ?? pulse.trouble() ??
+        (keeper.trouble && `the state can't be saved: ${keeper.trouble}`),
   });
   const announcer = makeAnnouncer({
     delivery,
@@ -251,6 +256,7 @@ async function watchWith(
     addTick(sums, tick);
     evidence.add(tick);
     history.add(tick);
+    pulse.ticked();
     counting = tick.gap === undefined || tick.gap.over
       ? undefined
       : `drops aren't counted: ${tick.gap.why}`;

@@ -1,5 +1,5 @@
 // The alerts that survive a restart: kept at once, read back as they were, for one process alone.
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, rename, stat } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { alertOf } from "../test/alert.ts";
@@ -70,6 +70,31 @@ describe("the store", () => {
     store.close();
     const [damaged] = (await readdir(folder.path)).filter((name) => name.includes(".damaged-"));
     expect(await readFile(folder.file(damaged!), "utf8")).toContain("nonsense");
+  });
+
+  test("that can't be made anew at once is made anew as soon as it can be", async () => {
+    const place = folder.file("state");
+    const said: string[] = [];
+    const store = openStore(place, (message) => said.push(message));
+    const renewed = (): boolean => {
+      try {
+        store.save({ alerts: [firing] });
+      } catch (thrown) {
+        return store.renew(thrown);
+      }
+      throw new Error("it was saved");
+    };
+    const other = new DatabaseSync(`${place}/dropwatch.sqlite`);
+    other.exec("DROP TABLE alert");
+    other.close();
+    await rename(place, `${place}-away`);
+    expect(renewed).toThrow();
+    expect(renewed).toThrow();
+    await rename(`${place}-away`, place);
+    expect(renewed()).toBe(true);
+    store.save({ alerts: [firing] });
+    expect(store.load()).toEqual([firing]);
+    store.close();
   });
 
   test("that is damaged while it is used is moved away, and all can be saved again", () => {

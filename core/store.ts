@@ -55,6 +55,8 @@ export interface StateStore {
   load(): SavedAlert[];
   loadMemory(kinds: readonly string[]): MemoryRow[];
   loadOutbox(): OutboxRow[];
+  /** By id, what state the messages are in: what they say isn't read. */
+  outboxStates(): ReadonlyMap<string, string>;
   loadSilences(): Silence[];
   /** Whether another process has changed something since the last call. */
   changedElsewhere(): boolean;
@@ -268,6 +270,11 @@ function storeIn(
       db.prepare("SELECT * FROM memory WHERE kind IN (SELECT value FROM json_each(?))")
         .all(JSON.stringify(kinds)) as unknown as MemoryRow[],
     loadOutbox: () => readable("a message", readOutbox, "SELECT * FROM outbox ORDER BY seq"),
+    outboxStates: () =>
+      new Map(
+        db.prepare("SELECT id, state FROM outbox").all()
+          .map(({ id, state }) => [id as string, state as string]),
+      ),
     loadSilences: () => readable("a silence", readSilence, "SELECT * FROM silence"),
     changedElsewhere() {
       const now = version();
@@ -287,16 +294,17 @@ function storeIn(
       }
     },
     renew(cause) {
-      if (ephemeral || !isDamaged(cause)) return false;
-      db.close();
-      moveAway(file, cause, log);
+      if (ephemeral || (db.isOpen && !isDamaged(cause))) return false;
+      if (db.isOpen) db.close();
+      if (existsSync(file)) moveAway(file, cause, log);
+      // Where this fails, there is none: it is tried again with the next that can't be saved.
       db = openDatabase(file, patience);
       write = prepared(db);
       seen = version();
       return true;
     },
     close() {
-      db.close();
+      if (db.isOpen) db.close();
       lock?.close();
     },
   };

@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import type { AlertMessage } from "./alert/alert.ts";
 import type { AlertEvent } from "./alert/journal.ts";
 import type { OutboxRow } from "./alert/outbox.ts";
-import { mostSilences } from "./alert/silence.ts";
+import { mostSilences, silenceRetention } from "./alert/silence.ts";
 import type { Silence } from "./alert/silence.ts";
 import { badSilence, badState, noState, unknownId } from "./error.ts";
 import { openDatabase, readOutbox, readSilence, stateFile } from "./store.ts";
@@ -15,8 +15,8 @@ export interface KnownAlert {
   readonly fingerprint: string;
   /** As it is now; undefined where it is over for long. */
   readonly message: AlertMessage | undefined;
-  /** The last thing that became of it. */
-  readonly last: AlertEvent;
+  /** The last thing that became of it; undefined where that is too long ago to be kept. */
+  readonly last: AlertEvent | undefined;
 }
 
 export interface StateBeside {
@@ -27,7 +27,7 @@ export interface StateBeside {
   /** Has a message that was given up sent once more; false where it wasn't given up. */
   retry(id: string): boolean;
   drop(id: string): void;
-  /** The newest first. */
+  /** The one that something became of last first; those that fire all of them. */
   alerts(): KnownAlert[];
   /** What became of an alert, the oldest first. */
   events(fingerprint: string): AlertEvent[];
@@ -59,11 +59,16 @@ export function openBeside(folder: string, make = false): StateBeside {
   return {
     silences,
     putSilence(silence) {
-      const others = silences().filter(({ id, endsAt }) =>
-        id !== silence.id && endsAt > Date.now()
-      );
-      if (others.length >= mostSilences) {
+      const now = Date.now();
+      const others = silences().filter(({ id }) => id !== silence.id);
+      const open = others.filter(({ endsAt }) => endsAt > now);
+      if (silence.endsAt > now && open.length >= mostSilences) {
         throw badSilence(`there are ${mostSilences} that aren't over: expire some`);
+      }
+      for (const { id, endsAt } of others) {
+        if (endsAt <= now - silenceRetention) {
+          db.prepare("DELETE FROM silence WHERE id = ?").run(id);
+        }
       }
       db.prepare("INSERT OR REPLACE INTO silence VALUES (?, ?)")
         .run(silence.id, JSON.stringify(silence));
@@ -72,8 +77,9 @@ export function openBeside(folder: string, make = false): StateBeside {
     retry: (id) =>
       Number(
         db.prepare(
-          "UPDATE outbox SET state = 'pending', attempts = 0, next_at = 0 WHERE id = ? AND state = 'dead'",
-        ).run(id).changes,
+          "UPDATE outbox SET state = 'pending', attempts = 0, next_at = 0, created = ? " +
+            "WHERE id = ? AND state = 'dead'",
+        ).run(Date.now(), id).changes,
       ) > 0,
     drop: (id) => void db.prepare("DELETE FROM outbox WHERE id = ?").run(id),
     alerts() {
@@ -101,11 +107,17 @@ export function openBeside(folder: string, make = false): StateBeside {
           JSON.stringify(last.flatMap(({ message }) => message === "" ? [] : message)),
         ).map(readEvent).map((event) => [event.message, event]),
       );
-      return last.map((event) => ({
-        fingerprint: event.fingerprint,
-        message: known.get(event.fingerprint),
-        last: ofMessage.get(event.message) ?? event,
-      }));
+      const shown = new Set(last.map(({ fingerprint }) => fingerprint));
+      return [
+        ...last.map((event) => ({
+          fingerprint: event.fingerprint,
+          message: known.get(event.fingerprint),
+          last: ofMessage.get(event.message) ?? event,
+        })),
+        // Alerts that have fired for so long that nothing else is kept of them.
+        ...[...known].filter(([fingerprint]) => !shown.has(fingerprint))
+          .map(([fingerprint, message]) => ({ fingerprint, message, last: undefined })),
+      ];
     },
     events: (fingerprint) =>
       rows(

@@ -67,9 +67,9 @@ function tableOf(alerts: readonly KnownAlert[]): string[] {
       fingerprint,
       message?.data.status ?? "over",
       message === undefined ? "" : showTime(Date.parse(message.data.startsAt)),
-      printable(message?.data.alert ?? last.text.split(":")[0]!),
+      printable(message?.data.alert ?? last?.text.split(":")[0] ?? ""),
       message === undefined ? "" : labelsOf(message.data.labels),
-      `${last.kind}${last.sink === "" ? "" : ` (${last.sink})`}`,
+      last === undefined ? "" : `${last.kind}${last.sink === "" ? "" : ` (${last.sink})`}`,
     ]),
   );
 }

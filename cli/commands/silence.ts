@@ -45,7 +45,7 @@ export const silenceCommand: Command = {
           matchers: given.words.slice(1),
           startsAt: now,
           duration,
-          createdBy: given.text("author") ?? process.env.SUDO_USER ?? userInfo().username,
+          createdBy: given.text("author") ?? process.env.SUDO_USER ?? userName(),
           comment: given.text("comment") ?? "",
         });
         state.putSilence(silence);
@@ -79,6 +79,15 @@ export const silenceCommand: Command = {
     }
   },
 };
+
+/** Who runs this; in a container that may be a number without a name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.()}`;
+  }
+}
 
 function tableOf(silences: readonly Silence[], now: number): string[] {
   return table(

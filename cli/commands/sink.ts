@@ -2,6 +2,7 @@
 import { fingerprint } from "../../core/alert/alert.ts";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import { makeNotification } from "../../core/alert/notification.ts";
+import { closeSink, inWords, untilAborted } from "../../core/alert/sink.ts";
 import type { Delivered, SendContext, Sink } from "../../core/alert/sink.ts";
 import { exitCode, jsonLine, printable, reasonOf, unknownSink } from "../../core/error.ts";
 import { sinkMakers } from "../../plugins/sinks/registry.ts";
@@ -70,16 +71,16 @@ export const sinkCommand: Command = {
     let outcome: string;
     let ok = false;
     try {
-      const delivered = await send(sink, { id, signal });
+      const delivered = await untilAborted(send(sink, { id, signal }), signal);
       ok = true;
-      outcome = delivered?.answer === undefined
-        ? "delivered"
-        : `delivered: ${printable(delivered.answer)}`;
+      const answer = inWords((delivered ?? {}).answer);
+      outcome = answer === undefined ? "delivered" : `delivered: ${printable(answer)}`;
     } catch (thrown) {
       outcome = `not delivered: ${reasonOf(thrown)}`;
-    } finally {
-      await sink.close?.();
     }
+    await closeSink(sink).catch((thrown) =>
+      terminal.log(`${name}: can't be closed: ${reasonOf(thrown)}`)
+    );
     const took = Math.round(performance.now() - started);
     if (json) {
       const data = { sink: name, delivered: ok, outcome, milliseconds: took };

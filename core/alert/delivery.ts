@@ -109,12 +109,15 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     silencer.set([...all.values()].filter(({ endsAt }) => endsAt > since));
   };
   const readSilences = (): void => useSilences(store.loadSilences());
+  let unread = "";
   /** What people did with `dropwatch silence` and `dropwatch outbox` takes effect. */
   const lookElsewhere = (): void => {
     try {
-      if (!store.changedElsewhere()) return;
+      const changed = store.changedElsewhere();
+      unread = "";
+      if (!changed) return;
       readSilences();
-      const kept = new Map(store.loadOutbox().map((row) => [row.id, row.state]));
+      const kept = store.outboxStates();
       const unsaved = new Set([...outbox.changes().rows].map(({ id }) => id));
       for (const { id, state } of outbox.rows()) {
         const there = kept.get(id);
@@ -122,7 +125,9 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
         else if (there === "pending" && state === "dead") outbox.retry(id);
       }
     } catch (thrown) {
-      log(`what others did with the state can't be read: ${reasonOf(thrown)}`);
+      const why = reasonOf(thrown);
+      if (why !== unread) log(`what others did with the state can't be read: ${why}`);
+      unread = why;
     }
   };
   const tell = (): void => {

@@ -1159,6 +1159,43 @@ describe("what an earlier run has kept", () => {
     ]);
   });
 
+  test("of a sink that is of another sort now begins anew: it is another receiver", () => {
+    const sorts = [people, { ...paper, name: "people" }, { ...mirror, name: "people" }];
+    for (const before of sorts) {
+      for (const after of sorts) {
+        if (before === after) continue;
+        const first = dispatcherOf({}, [before]);
+        first.receive(messageAt(0), start);
+        first.step(start);
+        const { notices, groups } = keptBy(first);
+        const later = dispatcherOf({}, [after]);
+        later.restore(notices, groups, start + second);
+        later.step(start + second);
+        expect(later.puts).toHaveLength(1);
+        expect(later.changes().goneGroups).toHaveLength(1);
+        later.receive(messageAt(2 * second, {}, true), start + 2 * second);
+        later.step(start + 10 * second);
+        expect(later.puts.length).toBeGreaterThan(1);
+      }
+    }
+  });
+
+  test("waits no longer than its route says, also where the clock was set back meanwhile", () => {
+    const routing = { route: {}, flapping: false } as const;
+    const first = dispatcherOf(routing, [people]);
+    first.receive(messageAt(0), start);
+    first.step(start + 30 * second);
+    const { notices, groups } = keptBy(first);
+    const early = start - 5 * 3600 * second;
+    const later = dispatcherOf(routing, [people]);
+    later.restore(notices, groups, early);
+    later.step(early);
+    expect(later.puts).toEqual([]);
+    later.receive(messageAt(-5 * 3600 * second, {}, true), early);
+    later.step(early + 300 * second);
+    expect(lastOf(later.puts).reason).toBe("all alerts resolved");
+  });
+
   test("of a sink that is gone is forgotten", () => {
     const first = dispatcherOf({}, [people]);
     first.receive(messageAt(0), start);

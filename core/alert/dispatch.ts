@@ -108,6 +108,8 @@ interface Group {
   muted: string;
 }
 
+/** The key of the one group of a mirror. */
+const allKey = "all";
 const defaultLimit = 20_000;
 /** Evidence is by far the largest part of an alert. */
 const mostWithEvidence = 1000;
@@ -161,8 +163,16 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     return quiet !== "";
   };
 
+  /** By route, what `mutedBy` said a moment ago: it is asked for each of thousands of alerts. */
+  let muted: { readonly at: number; readonly by: Map<Route, string> } = { at: NaN, by: new Map() };
   /** The name of the time at which a route doesn't tell, or of the one at which it would. */
   const mutedBy = (route: Route, now: number): string => {
+    if (muted.at !== now) muted = { at: now, by: new Map() };
+    let name = muted.by.get(route);
+    if (name === undefined) muted.by.set(route, name = muteOf(route, now));
+    return name;
+  };
+  const muteOf = (route: Route, now: number): string => {
     const holds = (name: string): boolean =>
       routing.intervals.get(name)!.some((interval) => isWithin(interval, now));
     const mute = route.mute.find(holds);
@@ -363,7 +373,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
           ? groupKeyOf(route, labels)
           : "send" in sink
           ? fingerprint
-          : "all";
+          : allKey;
         const id = `${name}\n${key}`;
         let group = groups.get(id);
         if (group === undefined) {
@@ -487,7 +497,9 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       else tellChange(group, now);
     }
     for (const group of [...groups.values()]) {
-      if (group.nextAt > now || "send" in group.sink) continue;
+      if ("send" in group.sink) continue;
+      keepUp(group, now);
+      if (group.nextAt > now) continue;
       if ("mirror" in group.sink) showPicture(group, now);
       else look(group, now);
     }
@@ -515,7 +527,7 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       step(now);
     },
     mirrored(sink, now) {
-      const shown = [...groups.get(`${sink}\nall`)?.alerts ?? []];
+      const shown = [...groups.get(`${sink}\n${allKey}`)?.alerts ?? []];
       return shown.map((each) => [each, entries.get(each)!] as const)
         .filter(([each, entry]) => !firesNow(entry) || !quietOf(each, entry, now))
         .map(([each, entry]) => ({ ...entry.message, data: dataOf(each, entry, false) }));
@@ -538,7 +550,10 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
         const kept = readKept(KeptGroupSchema, data) as KeptGroup | undefined;
         const told = (kept?.told ?? []).filter((each) => entries.has(each));
         // Its sink is gone, or it had told nothing that is still so: its alerts join again, below.
-        if (kept === undefined || sink === undefined || "beat" in sink || told.length === 0) {
+        if (
+          kept === undefined || sink === undefined || "beat" in sink || told.length === 0 ||
+          !isGroupOf(sink, key)
+        ) {
           changedGroups.add(id);
           if (kept !== undefined) waited.set(id, kept);
           continue;
@@ -690,6 +705,21 @@ function readKept<Schema extends v.GenericSchema>(
   } catch {
     return undefined;
   }
+}
+
+/** Whatever was kept, and however the clock was set back: no look is further away than a route says. */
+function keepUp(group: Group, now: number): void {
+  const longest = "mirror" in group.sink ? group.sink.every : Math.max(
+    ...group.routes.map(({ groupWait, groupInterval }) => Math.max(groupWait, groupInterval)),
+  );
+  group.nextAt = Math.min(group.nextAt, now + longest);
+  if (group.toldAt !== undefined) group.toldAt = Math.min(group.toldAt, now);
+}
+
+/** Whether a group was one of this sort of sink: another sink may have had its name. */
+function isGroupOf(sink: Group["sink"], key: string): boolean {
+  if ("mirror" in sink) return key === allKey;
+  return key !== allKey && "notify" in sink === key.startsWith("{");
 }
 
 /** A group goes on where it was. */

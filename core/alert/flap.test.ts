@@ -21,6 +21,16 @@ describe("an alert", () => {
     expect(began.map((each, i) => each ? i + 1 : 0).filter((n) => n > 0)).toEqual([6]);
   });
 
+  test("waits no longer, and doesn't flap, because the clock was set back", () => {
+    const flap = noFlap();
+    expect(changes(flap, 6, 600 * minute)).toBe(true);
+    expect(becomesSteady(flap, 0)).toBe(false);
+    expect(becomesSteady(flap, 5 * minute)).toBe(true);
+    const slow = noFlap();
+    for (let i = 0; i < 5; i++) noteChange(slow, (600 + i) * minute, settings);
+    for (let i = 0; i < 5; i++) expect(noteChange(slow, i * minute, settings)).toBe(false);
+  });
+
   test("doesn't flap where its changes are further apart", () => {
     const flap = noFlap();
     for (let i = 0; i < 50; i++) {

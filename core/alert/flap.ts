@@ -28,7 +28,8 @@ export function noteChange(flap: Flap, now: number, settings: Settings): boolean
   const { changes, within, quiet, longest } = settings;
   const before = flap.last;
   flap.last = now;
-  flap.times = [...flap.times, now].filter((at) => at > now - within).slice(-changes);
+  // A time that is yet to come is of a clock that was set back.
+  flap.times = [...flap.times, now].filter((at) => at > now - within && at <= now).slice(-changes);
   if (flap.until !== undefined) {
     flap.until = now + flap.quiet;
     return false;
@@ -49,7 +50,9 @@ export function remembersChanges(flap: Flap, now: number, settings: Settings): b
 
 /** Whether an alert has just become quiet: from then on it is told as it is. */
 export function becomesSteady(flap: Flap, now: number): boolean {
-  if (flap.until === undefined || now < flap.until) return false;
+  if (flap.until === undefined) return false;
+  flap.until = Math.min(flap.until, now + flap.quiet);
+  if (now < flap.until) return false;
   flap.until = undefined;
   flap.times = [];
   return true;

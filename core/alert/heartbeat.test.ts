@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { virtualClock } from "../testing/virtual_clock.ts";
 import type { VirtualClock } from "../testing/virtual_clock.ts";
-import { makeHeartbeats } from "./heartbeat.ts";
+import { makeHeartbeats, makePulse } from "./heartbeat.ts";
 import type { Heartbeats } from "./heartbeat.ts";
 import { DeliveryError } from "./sink.ts";
 import type { HeartbeatSink, SendContext } from "./sink.ts";
@@ -49,6 +49,22 @@ function heartOf(
 }
 
 const never = (): Promise<void> => new Promise(() => {});
+
+describe("a source", () => {
+  test("that hangs is trouble, until it ticks again", () => {
+    let now = 0;
+    const pulse = makePulse(second, () => now);
+    const trouble = (at: number): string | undefined => {
+      now = at * second;
+      return pulse.trouble();
+    };
+    expect([trouble(0), trouble(13)]).toEqual([undefined, undefined]);
+    expect(trouble(13.1)).toBe("the source doesn't tick");
+    pulse.ticked();
+    expect([trouble(14), trouble(26)]).toEqual([undefined, undefined]);
+    expect(trouble(27)).toBe("the source doesn't tick");
+  });
+});
 
 describe("a sign of life", () => {
   test("is given at the start, and then each `every`", async () => {

@@ -3,7 +3,7 @@
 import { reasonOf } from "../error.ts";
 import { showDuration } from "../rule/duration.ts";
 import type { Clock } from "./clock.ts";
-import { DeliveryError } from "./sink.ts";
+import { DeliveryError, untilAborted } from "./sink.ts";
 import type { HeartbeatSink } from "./sink.ts";
 
 export interface HeartbeatOptions {
@@ -19,6 +19,29 @@ export interface Heartbeats {
   end(): Promise<void>;
 }
 
+/** Whether a source still ticks: one that hangs tells nobody, and an alert would need a tick. */
+export interface Pulse {
+  ticked(): void;
+  /** Undefined where it does. */
+  trouble(): string | undefined;
+}
+
+/** `interval` is that of ticks; `now` a time that nobody sets. Milliseconds. */
+export function makePulse(
+  interval: number,
+  now: () => number = () => performance.now(),
+): Pulse {
+  let last = now();
+  return {
+    ticked: () => void (last = now()),
+    trouble: () =>
+      now() - last > mostMissed * interval + mostSilence ? "the source doesn't tick" : undefined,
+  };
+}
+
+/** A tick that waits for rules comes late, and so does one of a machine that has much to do. */
+const mostMissed = 3;
+const mostSilence = 10_000;
 const defaultTimeout = 20_000;
 const firstRetry = 5000;
 
@@ -55,7 +78,7 @@ export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions)
     let wait = sink.every;
     try {
       const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
-      await Promise.race([sink.beat({ id, signal }), aborted(signal)]);
+      await untilAborted(sink.beat({ id, signal }), signal);
       say(sink, "");
     } catch (thrown) {
       if (!ending.signal.aborted) say(sink, reasonOf(thrown));
@@ -79,13 +102,4 @@ export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions)
       await Promise.all(beating.values());
     },
   };
-}
-
-/** Rejects when a signal is aborted: a sink may not look at it. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    else signal.addEventListener("abort", abort, { once: true });
-  });
 }

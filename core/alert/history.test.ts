@@ -38,6 +38,14 @@ const filterRates = (history: RateHistory): Rates => history.of(about())!;
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
 describe("the rates around an alert", () => {
+  test("begin anew where the clock was set back, and hold no more than before", () => {
+    const history = historyOf([1, 2, 3]);
+    const back = -3_600_000;
+    history.add(tickAt(back + 1000, 1, { [filter]: 7 }));
+    history.add(tickAt(back + 2000, 1, { [filter]: 8 }));
+    expect(filterRates(history)).toMatchObject({ from: start + back, values: [7, 8] });
+  });
+
   test("are drops a second, one a second, up to now", () => {
     expect(filterRates(historyOf([1, 0, 30]))).toEqual({
       from: start,

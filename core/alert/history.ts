@@ -18,6 +18,8 @@ export function makeHistory(world: ReasonWorld): RateHistory {
   const ticks: Pick<Tick, "at" | "seconds" | "reasons">[] = [];
   return {
     add({ at, seconds, reasons }) {
+      // What is yet to come is of a clock that was set back.
+      while (ticks.length > 0 && ticks.at(-1)!.at > at) ticks.pop();
       ticks.push({ at, seconds, reasons });
       while (ticks[0]!.at <= at - length) ticks.shift();
     },

@@ -192,18 +192,62 @@ describe("a message", () => {
     expect(desk.outbox.rows()).toEqual([]);
   });
 
-  test("can be dropped by hand, but not while it is under way", async () => {
-    const { promise, resolve } = Promise.withResolvers<void>();
+  test("can be dropped by hand; while it is under way that attempt is its last", async () => {
+    const { promise, reject } = Promise.withResolvers<void>();
     const desk = deskOf({ ops: () => promise });
     const first = put(desk, "ops", "g", firing("A"));
     desk.outbox.send();
     const waiting = put(desk, "ops", "g", firing("B"));
-    expect(desk.outbox.drop(first)).toBe(false);
+    desk.outbox.kept();
     expect(desk.outbox.drop(waiting)).toBe(true);
-    resolve();
-    await desk.clock.advance(minute);
+    expect(desk.outbox.drop(first)).toBe(true);
+    expect(desk.outbox.drop(first)).toBe(false);
+    reject(new DeliveryError("answered 500"));
+    await desk.clock.advance(hour);
     expect(says(desk.attempts["ops"]!)).toEqual(["A firing"]);
-    expect(events(desk)[0]).toBe("dropped msg_2: dropped by hand");
+    expect(desk.outbox.rows()).toEqual([]);
+    expect(desk.outbox.changes()).toMatchObject({ rows: [], gone: [waiting, first] });
+    expect(events(desk)).toEqual([
+      "dropped msg_2: dropped by hand",
+      "dropped msg_1: dropped by hand",
+    ]);
+  });
+
+  test("is delivered also where its sink answers with what is no text", async () => {
+    const answers: unknown[] = [{ answer: 200, memo: 4711 }, { answer: {}, memo: [] }, "ok", null];
+    const desk = deskOf({ ops: (n) => answers[n - 1] as Delivered });
+    for (const name of ["A", "B", "C", "D"]) {
+      put(desk, "ops", "g", firing(name));
+      desk.outbox.send();
+      await desk.clock.advance(minute);
+    }
+    expect(desk.outbox.rows()).toEqual([]);
+    expect(events(desk)).toEqual([
+      "delivered msg_1: 200",
+      "delivered msg_2",
+      "delivered msg_3",
+      "delivered msg_4",
+    ]);
+    expect(desk.attempts["ops"]!.map(({ memo }) => memo)).toEqual([
+      undefined,
+      "4711",
+      "4711",
+      "4711",
+    ]);
+  });
+
+  test("is tried again within an hour, whatever its sink asks for", async () => {
+    const asks = [NaN, Infinity, -5 * second, 1e15];
+    const desk = deskOf({ ops: (n) => n < 5 ? refuse("no", { retryAfter: asks[n - 1]! }) : {} });
+    put(desk, "ops", "g", firing("A"));
+    desk.outbox.send();
+    for (let attempt = 1; attempt < 5; attempt++) {
+      await desk.clock.advance(second / 2);
+      const [row] = desk.outbox.rows();
+      expect(Number.isFinite(row!.nextAt)).toBe(true);
+      await desk.clock.until(row!.nextAt + 1);
+    }
+    expect(times(desk.attempts["ops"]!).map(Math.round)).toEqual([0, 2, 3602, 3610, 7210]);
   });
 
   test("that a sink throws nothing for is tried again like any other", async () => {
@@ -304,6 +348,58 @@ describe("an outage of an hour", () => {
   });
 });
 
+describe("a clock that is set", () => {
+  test("back by hours holds up nothing: what is tried again, what asked for a pause, what is new", async () => {
+    const desk = deskOf({
+      ops: (n) => n < 4 ? refuse("answered 500") : undefined,
+      busy: (n) => n === 1 ? refuse("answered 429", { retryAfter: 10 * second }) : undefined,
+    });
+    put(desk, "ops", "g", firing("A"));
+    put(desk, "busy", "g", firing("A"));
+    desk.outbox.send();
+    await desk.clock.advance(second);
+    desk.clock.set(start - 30 * hour);
+    // As every second does.
+    desk.outbox.send();
+    put(desk, "ops", "h", firing("B"));
+    desk.outbox.send();
+    await desk.clock.advance(30 * second);
+    expect(says(desk.attempts["ops"]!).filter((each) => each === "A firing").length)
+      .toBeGreaterThan(1);
+    expect(says(desk.attempts["busy"]!)).toEqual(["A firing", "A firing"]);
+    expect(desk.outbox.rows()).toEqual([]);
+  });
+});
+
+describe("a sink that doesn't look at its signal", () => {
+  test("isn't given the same group twice at once, as long as it ends a little later", async () => {
+    let under = 0;
+    let most = 0;
+    const desk = deskOf({
+      ops: async () => {
+        most = Math.max(most, ++under);
+        await new Promise<void>((resolve) => void desk.clock.after(23 * second, resolve));
+        under--;
+        return { answer: "late" };
+      },
+    });
+    put(desk, "ops", "g", firing("A"));
+    desk.outbox.send();
+    await desk.clock.advance(10 * minute);
+    expect(most).toBe(1);
+    // It has arrived: nobody needs it twice.
+    expect(events(desk)).toEqual(["delivered msg_1: late"]);
+  });
+
+  test("and never ends is tried again all the same", async () => {
+    const desk = deskOf({ ops: (n) => n === 1 ? new Promise(() => {}) : undefined });
+    put(desk, "ops", "g", firing("A"));
+    desk.outbox.send();
+    await desk.clock.advance(minute);
+    expect(times(desk.attempts["ops"]!)).toEqual([0, 27]);
+  });
+});
+
 describe("a sink that is gone for good (410)", () => {
   test("gets nothing more, says so through what happens, and comes back when one is sent by hand", async () => {
     let gone = true;
@@ -330,24 +426,71 @@ describe("a sink that is gone for good (410)", () => {
     expect(says(desk.attempts["ops"]!)).toEqual(["A firing", "A firing", "C firing"]);
   });
 
-  test("isn't news to itself: no alert about it makes another", () => {
+  test("is news once: what isn't sent there makes no alert besides", async () => {
     const desk = deskOf({ ops: () => refuse("answered 410", { gone: true }) });
-    const about = alertOf({ alert: "AlertUndelivered", labels: { sink: "ops" } });
-    const elsewhere = alertOf({ alert: "AlertUndelivered", labels: { sink: "other" } });
-    const happens = async (alert: AlertMessage): Promise<number> => {
-      put(desk, "ops", alert.data.fingerprint, alert);
+    for (const name of ["A", "B"]) {
+      put(desk, "ops", name, firing(name));
       desk.outbox.send();
       await desk.clock.advance(second);
-      return desk.outbox.take().filter(({ event }) => event === "undelivered").length;
-    };
-    return happens(about).then(async (none) => {
-      expect(none).toBe(0);
-      expect(await happens(elsewhere)).toBe(1);
-    });
+    }
+    expect(desk.outbox.take().map(({ event }) => event)).toEqual(["sinkDisabled"]);
+  });
+});
+
+describe("a sink that refuses everything", () => {
+  const undelivered = async (...alerts: AlertMessage[]): Promise<number> => {
+    const desk = deskOf({ ops: () => refuse("answered 403", { final: true }) });
+    put(desk, "ops", "g", ...alerts);
+    desk.outbox.send();
+    await desk.clock.advance(second);
+    return desk.outbox.take().filter(({ event }) => event === "undelivered").length;
+  };
+  const about = (alert: string, sink: string): AlertMessage => alertOf({ alert, labels: { sink } });
+
+  test("is news, as often as somebody isn't told of an alert", async () => {
+    expect(await undelivered(firing("A"))).toBe(1);
+    expect(await undelivered(firing("A"), about("AlertUndelivered", "ops"))).toBe(1);
+    expect(await undelivered(about("SinkFailing", "other"))).toBe(1);
+  });
+
+  test("isn't news because of what tells of it, nor two because of each other", async () => {
+    expect(await undelivered(about("SinkFailing", "ops"))).toBe(0);
+    expect(await undelivered(about("AlertUndelivered", "ops"))).toBe(0);
+    expect(await undelivered(about("AlertUndelivered", "ops"), about("AlertUndelivered", "other")))
+      .toBe(0);
+  });
+});
+
+describe("a sink that fails again and again", () => {
+  test("is one alert as long as it does, whatever each attempt is answered", async () => {
+    const desk = deskOf({ ops: (n) => refuse(`answered 503: request req-${n}abc`) });
+    put(desk, "ops", "g", firing("A"));
+    desk.outbox.send();
+    const reasons = new Set<string>();
+    for (let i = 0; i < 60; i++) {
+      await desk.clock.advance(minute);
+      for (const { why } of desk.outbox.take()) reasons.add(why!);
+    }
+    expect([...reasons]).toEqual(["answered 503: request req-1abc"]);
   });
 });
 
 describe("the newest state of a group", () => {
+  test("is as old as what it tells: an outage of days doesn't give up what is true now", async () => {
+    const desk = deskOf({
+      ops: () => desk.clock.now() - start < 30 * hour ? refuse("answered 500") : undefined,
+    });
+    for (let i = 0; i < 30; i++) {
+      put(desk, "ops", "g", firing(`A${i}`));
+      desk.outbox.send();
+      await desk.clock.advance(hour);
+    }
+    put(desk, "ops", "g", over("A29"));
+    await desk.clock.advance(hour);
+    expect(desk.outbox.rows()).toEqual([]);
+    expect(says(desk.attempts["ops"]!).at(-1)).toBe("A29 resolved");
+  });
+
   test("takes the place of one that waits, under an id of its own", async () => {
     let down = true;
     const desk = deskOf({ ops: () => down ? refuse("answered 500") : undefined });

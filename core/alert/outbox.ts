@@ -10,7 +10,7 @@ import type { Clock } from "./clock.ts";
 import type { Journal } from "./journal.ts";
 import { makeNotification } from "./notification.ts";
 import type { Notification } from "./notification.ts";
-import { DeliveryError } from "./sink.ts";
+import { DeliveryError, inWords, untilAborted } from "./sink.ts";
 import type { AlertSink, Delivered, GroupSink, MirrorSink, SendContext } from "./sink.ts";
 
 /** Sinks that have something delivered. */
@@ -40,15 +40,21 @@ export interface OutboxRow {
   readonly error: string;
 }
 
-type Item = { -readonly [K in keyof OutboxRow]: OutboxRow[K] } & { sending: boolean };
+type Item = { -readonly [K in keyof OutboxRow]: OutboxRow[K] } & {
+  sending: boolean;
+  /** Somebody dropped it while it was being sent: it isn't tried again. */
+  dropped?: boolean;
+};
 
 interface Lane {
   readonly sink: Receiver;
   /** In their order. */
-  items: Item[];
+  readonly items: Item[];
+  /** By group, what the next message of the group takes the place of unless it is under way. */
+  readonly newest: Map<string, Item>;
+  readonly underWay: Set<Item>;
   /** What the sink asked to be kept, by group. */
   readonly memos: Map<string, string>;
-  inFlight: number;
   tokens: number;
   /** When tokens were counted. */
   refilled: number;
@@ -110,7 +116,7 @@ export interface Outbox {
   rows(): OutboxRow[];
   /** Sends one that was given up once more; false where there is none. */
   retry(id: string): boolean;
-  /** Forgets one; false where there is none, or it is being sent. */
+  /** Forgets one; what is being sent isn't tried again. False where there is none. */
   drop(id: string): boolean;
   /** What happened since the last call, and what still is so. */
   take(): Happened[];
@@ -118,8 +124,8 @@ export interface Outbox {
   close(patience: number): Promise<ReadonlyMap<string, number>>;
 }
 
-/** Alerts of ours about a sink. */
-const ownAlerts = new Set(["AlertUndelivered", "SinkDisabled", "SinkFailing"]);
+/** Alerts of ours about a sink that fails. */
+const ownAlerts = new Set(["SinkDisabled", "SinkFailing"]);
 
 const firstRetry = 1000;
 const longestRetry = 300_000;
@@ -128,6 +134,8 @@ const failuresToOpen = 5;
 /** How long a message is tried: what is a day old helps nobody. */
 const longestLife = 86_400_000;
 const defaultTimeout = 20_000;
+/** How long a sink has to end an attempt whose signal was aborted, before another one may begin. */
+const graceToEnd = 5000;
 /** Messages for people that are under way at once, of one sink; what writes down goes one by one. */
 const mostInFlight = 4;
 const mostDead = 1000;
@@ -145,8 +153,9 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     options.sinks.map((sink) => [sink.name, {
       sink,
       items: [],
+      newest: new Map(),
+      underWay: new Set(),
       memos: new Map(),
-      inFlight: 0,
       tokens: sink.rate?.burst ?? Infinity,
       refilled: clock.now(),
       failures: 0,
@@ -173,16 +182,45 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   let idle = Promise.withResolvers<void>();
   let wake: { readonly at: number; readonly cancel: () => void } | undefined;
 
+  let latest = clock.now();
+  /** The time. Where the clock was set back, what waits has no longer to wait for that. */
+  const timeNow = (): number => {
+    const now = clock.now();
+    const back = latest - now;
+    latest = now;
+    if (back <= 0) return now;
+    for (const lane of lanes.values()) {
+      lane.closedUntil -= back;
+      lane.failingSince -= back;
+      if (lane.throttledAt !== undefined) lane.throttledAt -= back;
+      for (const item of lane.items) {
+        item.created -= back;
+        item.nextAt -= back;
+      }
+    }
+    return now;
+  };
+
   const change = (item: Item): void => void changed.set(item.id, item);
   const forget = (item: Item): void => {
     changed.delete(item.id);
     gone.add(item.id);
   };
 
+  const add = (lane: Lane, item: Item): void => {
+    lane.items.push(item);
+    lane.newest.set(item.group, item);
+  };
+  const remove = (lane: Lane, item: Item): void => {
+    const at = lane.items.indexOf(item);
+    if (at >= 0) lane.items.splice(at, 1);
+    if (lane.newest.get(item.group) === item) lane.newest.delete(item.group);
+  };
+
   /** It won't be delivered: it is kept for whoever wants to look at it, or to try again. */
   const bury = (lane: Lane | undefined, item: Item, why: string): void => {
     const now = clock.now();
-    if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
+    if (lane !== undefined) remove(lane, item);
     if (item.body.is === "mirror") return forget(item); // The next picture shows the same, and more.
     item.state = "dead";
     item.error = why;
@@ -192,7 +230,8 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     log(
       `${item.sink}: ${titleOf(item.body)} was not delivered: ${why}; \`dropwatch outbox\` has it`,
     );
-    if (!isAboutItself(item)) happen(item.sink, short(why));
+    // That nothing is sent to a sink that is disabled is told already.
+    if (lane?.disabled === undefined && !isAboutItself(item)) happen(item.sink, short(why));
     if (dead.length <= mostDead) return;
     const [oldest] = dead.splice(0, 1);
     forget(oldest!);
@@ -207,25 +246,33 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     lane.refilled = now;
   };
 
+  const isFull = (lane: Lane): boolean => {
+    const most = isOrdered(lane.sink) || lane.failures >= failuresToOpen ? 1 : mostInFlight;
+    return lane.underWay.size >= most;
+  };
+
   /** The next message of a sink that may be sent now, but for its rate. */
   const dueOf = (lane: Lane, now: number): Item | undefined => {
-    const most = isOrdered(lane.sink) || lane.failures >= failuresToOpen ? 1 : mostInFlight;
-    if (now < lane.closedUntil || lane.inFlight >= most) return undefined;
+    if (now < lane.closedUntil || isFull(lane)) return undefined;
     if (isOrdered(lane.sink)) {
       const [first] = lane.items;
       return first !== undefined && !first.sending && first.nextAt <= now ? first : undefined;
     }
-    const busy = new Set(lane.items.filter(({ sending }) => sending).map(({ group }) => group));
+    const busy = new Set([...lane.underWay].map(({ group }) => group));
     return lane.items.find((item) => !item.sending && item.nextAt <= now && !busy.has(item.group));
   };
 
-  /** In its place, as far behind schedule as it was, and with what it had to tell besides. */
+  /**
+   * In its place, as far behind schedule as it was, and with what it had to tell besides. It is as old as
+   * what it tells: an outage of days must not end in giving up what is true now.
+   */
   const replace = (lane: Lane, before: Item, after: Item): void => {
     after.body = joined(before.body, after.body);
-    const { created, attempts, nextAt, error } = before;
-    Object.assign(after, { created, attempts, nextAt, error });
-    lane.items = lane.items.filter((each) => each !== after);
+    const { attempts, nextAt, error } = before;
+    Object.assign(after, { attempts, nextAt, error });
+    remove(lane, after);
     lane.items[lane.items.indexOf(before)] = after;
+    lane.newest.set(after.group, after);
     forget(before);
     const text = `by ${after.id}, which tells the newest state`;
     journal.note({
@@ -254,7 +301,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   const send = (): void => {
     if (closing.signal.aborted) return;
-    const now = clock.now();
+    const now = timeNow();
     let next = Infinity;
     for (const lane of lanes.values()) {
       if (lane.disabled !== undefined) continue;
@@ -271,12 +318,16 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       }
       if (lane.items.every(({ sending }) => sending)) endThrottle(lane, now);
       // What is under way calls again when it is done.
+      if (lane.items.length === 0 || isFull(lane)) continue;
+      if (lane.closedUntil > now) {
+        next = Math.min(next, lane.closedUntil);
+        continue;
+      }
       let soonest = Infinity;
       for (const { sending, nextAt } of lane.items) {
         if (!sending) soonest = Math.min(soonest, nextAt);
         if (isOrdered(lane.sink)) break;
       }
-      soonest = Math.max(lane.closedUntil, soonest);
       if (soonest > now) next = Math.min(next, soonest);
     }
     if (next !== Infinity) wakeAt(Math.max(next, now + 1));
@@ -295,7 +346,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   const isQuiet = (): boolean =>
     [...lanes.values()].every((lane) =>
-      lane.inFlight === 0 &&
+      lane.underWay.size === 0 &&
       (closing.signal.aborted || lane.disabled !== undefined ||
         dueOf(lane, clock.now()) === undefined)
     );
@@ -306,25 +357,31 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   const deliver = async (lane: Lane, item: Item): Promise<void> => {
     const { sink } = lane;
     item.sending = true;
-    lane.inFlight++;
+    lane.underWay.add(item);
     const attempt = new AbortController();
+    /** Nobody waits any more for a sink that doesn't look at its signal. */
+    const lost = new AbortController();
     const timeout = sink.timeout ?? defaultTimeout;
-    const cancel = clock.after(
-      timeout,
-      () => attempt.abort(new DeliveryError(`no answer within ${showDuration(timeout)}`)),
-    );
+    const late = new DeliveryError(`no answer within ${showDuration(timeout)}`);
+    let cancel = clock.after(timeout, () => {
+      attempt.abort(late);
+      cancel = clock.after(graceToEnd, () => lost.abort(late));
+    });
     const signal = AbortSignal.any([closing.signal, attempt.signal]);
     const context = { id: item.id, signal, memo: lane.memos.get(item.group) };
     let failure: unknown;
     let answer: Delivered | void = undefined;
     try {
-      answer = await settled(hand(sink, item.body, context, options.mirrored), signal);
+      const enough = AbortSignal.any([closing.signal, lost.signal]);
+      answer = await untilAborted(hand(sink, item.body, context, options.mirrored), enough);
     } catch (thrown) {
-      failure = thrown ?? new DeliveryError("it failed without a reason");
+      failure = attempt.signal.aborted
+        ? late
+        : thrown ?? new DeliveryError("it failed without a reason");
     }
     cancel();
     item.sending = false;
-    lane.inFlight--;
+    lane.underWay.delete(item);
     if (failure === undefined) succeeded(lane, item, answer ?? {});
     else if (!closing.signal.aborted) failed(lane, item, failure);
     onChange();
@@ -345,11 +402,11 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     if (lane.memos.size > mostMemos) keep(lane.memos.keys().next().value!, "");
   };
 
-  const succeeded = (lane: Lane, item: Item, { answer = "", memo }: Delivered): void => {
-    const now = clock.now();
-    lane.items.splice(lane.items.indexOf(item), 1);
+  const succeeded = (lane: Lane, item: Item, { answer, memo }: Delivered): void => {
+    const now = timeNow();
+    remove(lane, item);
     forget(item);
-    remember(lane, item, memo);
+    remember(lane, item, inWords(memo));
     if (lane.failures >= failuresToOpen) {
       log(
         `${item.sink}: delivers again, after ${showDuration(now - lane.failingSince)}; ` +
@@ -360,17 +417,21 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     lane.failures = 0;
     lane.closedUntil = 0;
     if (item.body.is !== "mirror") {
-      const text = printable(answer).slice(0, 200);
+      const text = printable(inWords(answer) ?? "").slice(0, 200);
       journal.note({ at: now, kind: "delivered", message: item.id, sink: item.sink, text });
     }
   };
 
   const failed = (lane: Lane, item: Item, thrown: unknown): void => {
-    const now = clock.now();
+    const now = timeNow();
     const why = reasonOf(thrown);
     const error = thrown instanceof DeliveryError ? thrown : undefined;
     item.attempts++;
     item.error = why;
+    if (item.dropped === true) {
+      remove(lane, item);
+      return forget(item);
+    }
     if (error?.gone === true) return disable(lane, why);
     if (lane.disabled !== undefined) return bury(lane, item, why);
     if (error?.final === true) {
@@ -381,9 +442,12 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     if (now - item.created >= longestLife) {
       return bury(lane, item, `${why} (given up after ${showDuration(now - item.created)})`);
     }
-    if (lane.failures === 0) lane.failingSince = now;
+    if (lane.failures === 0) {
+      lane.failingSince = now;
+      // One outage is one alert, whatever each attempt is answered.
+      lane.why = short(why);
+    }
     lane.failures++;
-    lane.why = short(why);
     // A receiver may ask for more time, not for less: its clock may be wrong, or its zero a habit.
     const asked = error?.retryAfter ?? 0;
     const failures = Math.min(30, Math.max(item.attempts, lane.failures));
@@ -391,9 +455,8 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     const pause = Math.max(asked, firstRetry, random() * most);
     item.nextAt = now + pause;
     // What came meanwhile is truer.
-    const newer = isOrdered(lane.sink)
-      ? undefined
-      : lane.items.find((each) => each !== item && each.group === item.group);
+    const newest = isOrdered(lane.sink) ? undefined : lane.newest.get(item.group);
+    const newer = newest === item ? undefined : newest;
     if (newer !== undefined) replace(lane, item, newer);
     if (asked > 0 || lane.failures >= failuresToOpen) {
       lane.closedUntil = Math.max(lane.closedUntil, now + pause);
@@ -412,6 +475,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   const disable = (lane: Lane, why: string): void => {
     lane.disabled = why;
+    lane.throttledAt = undefined;
     log(`${lane.sink.name}: nothing is sent there any more: ${why}; a restart tries again`);
     for (const item of [...lane.items]) if (!item.sending) bury(lane, item, why);
   };
@@ -420,7 +484,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   return {
     put(sinkName, group, body) {
-      const now = clock.now();
+      const now = timeNow();
       const lane = lanes.get(sinkName)!;
       const item: Item = {
         id: makeId(),
@@ -435,24 +499,22 @@ export function makeOutbox(options: OutboxOptions): Outbox {
         error: "",
         sending: false,
       };
-      const before = body.is === "alert"
-        ? undefined
-        : lane.items.find((each) => each.group === group && !each.sending);
-      lane.items.push(item);
-      if (before !== undefined) replace(lane, before, item);
+      const before = body.is === "alert" ? undefined : lane.newest.get(group);
+      if (before === undefined || before.sending) add(lane, item);
+      else replace(lane, before, item);
       change(item);
       if (lane.disabled !== undefined) bury(lane, item, lane.disabled);
       else if (lane.items.length > limit) {
         // What is under way stays; the oldest that waits is the least true.
         const oldest = lane.items.find(({ sending }) => !sending)!;
-        lane.items = lane.items.filter((each) => each !== oldest);
+        remove(lane, oldest);
         forget(oldest);
         const text = `the outbox is full: more than ${limit} messages wait`;
         journal.note({ at: now, kind: "dropped", message: oldest.id, sink: sinkName, text });
         if (lane.overflowed++ % 1000 === 0) {
           log(`${sinkName}: ${text}; ${titleOf(oldest.body)} is given up`);
         }
-        happen(sinkName, "outbox full");
+        if (!isAboutItself(item)) happen(sinkName, "outbox full");
       }
       return item.id;
     },
@@ -464,7 +526,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
         if (row.state === "dead") dead.push(item);
         else if (lane === undefined) bury(undefined, item, "there is no such sink any more");
         // A sink may tell more than before: what it was to tell then may still be waited for.
-        else lane.items.push({ ...item, nextAt: Math.min(item.nextAt, clock.now()) });
+        else add(lane, { ...item, nextAt: Math.min(item.nextAt, clock.now()) });
       }
       for (const { sink, group, memo } of memos) lanes.get(sink)?.memos.set(group, memo);
     },
@@ -497,7 +559,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
         created: clock.now(),
       });
       lane.disabled = undefined;
-      lane.items.push(item);
+      add(lane, item);
       change(item);
       return true;
     },
@@ -505,10 +567,13 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       const lane = [...lanes.values()].find(({ items }) => items.some((each) => each.id === id));
       const item = lane?.items.find((each) => each.id === id) ??
         dead.find((each) => each.id === id);
-      if (item === undefined || item.sending) return false;
-      if (lane !== undefined) lane.items = lane.items.filter((each) => each !== item);
-      dead = dead.filter((each) => each !== item);
-      forget(item);
+      if (item === undefined || item.dropped === true) return false;
+      if (item.sending) item.dropped = true;
+      else {
+        if (lane !== undefined) remove(lane, item);
+        dead = dead.filter((each) => each !== item);
+        forget(item);
+      }
       const text = "dropped by hand";
       journal.note({ at: clock.now(), kind: "dropped", message: id, sink: item.sink, text });
       return true;
@@ -550,14 +615,19 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   };
 }
 
-/** That a sink wasn't told that it isn't told is no news. */
+/**
+ * That a sink wasn't told that it isn't told is no news. Nor is it that it wasn't told of what another one
+ * wasn't told of: two that refuse everything would tell of each other for ever.
+ */
 function isAboutItself({ sink, body }: Item): boolean {
   const alerts = body.is === "alert"
     ? [body.alert.data]
     : body.is === "notification"
     ? body.notification.alerts
     : [];
-  return alerts.every(({ alert, labels }) => ownAlerts.has(alert) && labels["sink"] === sink);
+  return alerts.every(({ alert, labels }) =>
+    alert === "AlertUndelivered" || ownAlerts.has(alert) && labels["sink"] === sink
+  );
 }
 
 /** What writes down what happens does so in order. */
@@ -565,7 +635,7 @@ function isOrdered(sink: Receiver): boolean {
   return "send" in sink;
 }
 
-function rowOf({ sending: _, ...row }: Item): OutboxRow {
+function rowOf({ sending: _, dropped: __, ...row }: Item): OutboxRow {
   return row;
 }
 
@@ -620,17 +690,4 @@ function hand(
   if (body.is === "mirror" && "mirror" in sink) return sink.mirror(mirrored(sink.name), context);
   // A sink of this name was of another sort when the message was put here.
   return Promise.reject(new DeliveryError("the sink is of another sort now", { final: true }));
-}
-
-/** Waits for a sink that may not look at the signal itself. */
-async function settled<T>(sending: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([sending, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -37,6 +37,14 @@ describe("a silence", () => {
       .toEqual(["pending", "expired", "expired", "expired"]);
   });
 
+  test("lasts ten years at most, and longer than nothing", () => {
+    const year = 365 * 86_400_000;
+    expect(silenceOf({ duration: 10 * year }).endsAt).toBe(1000 + 10 * year);
+    for (const duration of [10 * year + 1, Infinity, NaN, 0, -1]) {
+      expect(failure({ duration }).message).toContain("it lasts ten years at most");
+    }
+  });
+
   test("says who made it, and what it is about", () => {
     expect(silenceOf({ matchers: ["alertname=~X.*", 'dev!="lo"'] })).toEqual({
       id: "s1",

@@ -22,6 +22,8 @@ export const mostSilences = 1000;
 /** How long one that is over can still be looked at, in milliseconds. */
 export const silenceRetention: number = 5 * 86_400_000;
 const longestText = 1000;
+/** Milliseconds: ten years. */
+const longestDuration = 3650 * 86_400_000;
 
 export function silenceState({ startsAt, endsAt }: Silence, now: number): SilenceState {
   return now >= endsAt ? "expired" : now >= startsAt ? "active" : "pending";
@@ -33,12 +35,15 @@ const MatcherSchema: v.GenericSchema<unknown, Matcher> = v.object({
   value: v.string(),
 });
 
+/** What a date can be. */
+const Time = v.pipe(v.number(), v.minValue(0), v.maxValue(8.64e15));
+
 /** A silence as it is kept. */
 export const SilenceSchema: v.GenericSchema<unknown, Silence> = v.object({
   id: v.string(),
   matchers: v.pipe(v.array(MatcherSchema), v.minLength(1)),
-  startsAt: v.number(),
-  endsAt: v.number(),
+  startsAt: Time,
+  endsAt: Time,
   createdBy: v.string(),
   comment: v.string(),
 });
@@ -63,6 +68,9 @@ export function makeSilence(
   // As with Alertmanager: what matches alerts without any label would silence everything.
   if (testOfAll(parsed)({})) {
     throw badSilence(`${showMatchers(parsed)} matches every alert: one must ask for a value`);
+  }
+  if (!(duration > 0 && duration <= longestDuration)) {
+    throw badSilence("it lasts ten years at most");
   }
   for (const [name, text] of [["author", createdBy], ["comment", comment]] as const) {
     if (text.length > longestText) {

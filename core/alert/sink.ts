@@ -1,4 +1,5 @@
 // Where alerts go, and how an attempt to get them there can end.
+import { showDuration } from "../rule/duration.ts";
 import type { AlertMessage } from "./alert.ts";
 import type { Notification } from "./notification.ts";
 
@@ -81,6 +82,9 @@ export interface SinkSpec {
 /** A place that alerts are sent to. */
 export type Sink = AlertSink | GroupSink | MirrorSink | HeartbeatSink;
 
+/** Milliseconds. */
+const longestAsked = 3_600_000;
+
 /** How an attempt failed, for the outbox that decides what to do next. */
 export class DeliveryError extends Error {
   override readonly name = "DeliveryError";
@@ -88,7 +92,7 @@ export class DeliveryError extends Error {
   readonly final: boolean;
   /** The receiver is gone for good: nothing more is sent there. */
   readonly gone: boolean;
-  /** Milliseconds that the receiver asked us to wait. */
+  /** Milliseconds that the receiver asked us to wait, an hour at most; undefined where it didn't. */
   readonly retryAfter: number | undefined;
 
   constructor(
@@ -98,7 +102,51 @@ export class DeliveryError extends Error {
     super(message);
     this.gone = options.gone ?? false;
     this.final = options.final ?? this.gone;
-    this.retryAfter = options.retryAfter;
+    // Who reads it from a header may have got what is no number.
+    const asked = Number(options.retryAfter);
+    this.retryAfter = Number.isNaN(asked) ? undefined : Math.min(longestAsked, Math.max(0, asked));
+  }
+}
+
+/** Waits for a sink that may not look at the signal itself; rejects with its reason when it is aborted. */
+export async function untilAborted<T>(sending: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([sending, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** What a sink said in a few words; a sink of the config may say a number, or anything. */
+export function inWords(said: unknown): string | undefined {
+  return typeof said === "string" ? said : typeof said === "number" ? String(said) : undefined;
+}
+
+/** Milliseconds that a sink has to close what it opened. */
+const closePatience = 5000;
+
+/**
+ * Closes a sink. It rejects where that fails, or isn't done in time: whoever ends, ends all the same.
+ *
+ * @throws Whatever the sink throws.
+ */
+export async function closeSink(
+  sink: Pick<Sink, "close">,
+  patience: number = closePatience,
+): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`it isn't done within ${showDuration(patience)}`)),
+    patience,
+  );
+  try {
+    await Promise.race([sink.close?.(), late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -4,7 +4,7 @@ import { badConfig, unknownConfigKey } from "../error.ts";
 import { nearest } from "../nearest.ts";
 import { routingEntries, routingKeys } from "../alert/route.ts";
 import type { RoutingConfig } from "../alert/route.ts";
-import type { Sink, SinkSpec } from "../alert/sink.ts";
+import type { MirrorSink, Sink, SinkSpec } from "../alert/sink.ts";
 import type { Source } from "../watch/source.ts";
 import { milliseconds } from "./duration.ts";
 import { overrideKeys, OverridesSchema } from "./override.ts";
@@ -54,6 +54,21 @@ const isSink = (value: unknown): value is Sink | SinkSpec => {
     ["send", "notify", "mirror", "beat"].some((name) => typeof methods[name] === "function");
 };
 
+const isOwn = (sink: string | Sink | SinkSpec): sink is Sink =>
+  typeof sink === "object" && !("kind" in sink);
+/** What a sink of one's own says of itself; those of "dropwatch/sinks" check their options. */
+const isCalledWell = (sink: string | Sink | SinkSpec): boolean =>
+  !isOwn(sink) || /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(sink.name);
+const hasGoodTimes = (sink: string | Sink | SinkSpec): boolean => {
+  if (!isOwn(sink)) return true;
+  const { timeout, rate, every, keepResolved } = sink as Partial<MirrorSink>;
+  const isAbove0 = (n: unknown): boolean => typeof n === "number" && n > 0 && n < Infinity;
+  return (timeout === undefined || isAbove0(timeout)) &&
+    (rate === undefined || isAbove0(rate.perSecond) && isAbove0(rate.burst) && rate.burst >= 1) &&
+    (!("mirror" in sink || "beat" in sink) || isAbove0(every)) &&
+    (!("mirror" in sink) || keepResolved === 0 || isAbove0(keepResolved));
+};
+
 const isSource = (value: unknown): value is Source =>
   typeof value === "object" && value !== null && "name" in value && "run" in value &&
   "facts" in value && typeof value.run === "function" && typeof value.facts === "function";
@@ -85,9 +100,16 @@ const entries = {
   state: v.optional(v.string("a folder")),
   sinks: v.optional(
     v.array(
-      v.union(
-        [v.string(), v.custom<Sink | SinkSpec>(isSink)],
-        'a sink: a string, one of "dropwatch/sinks", or what defineSink returns',
+      v.pipe(
+        v.union(
+          [v.string(), v.custom<Sink | SinkSpec>(isSink)],
+          'a sink: a string, one of "dropwatch/sinks", or what defineSink returns',
+        ),
+        v.check(isCalledWell, "a sink whose name has letters, digits, _ and -, 64 at most"),
+        v.check(
+          hasGoodTimes,
+          "a sink with a rate of { perSecond, burst: 1 or more }, and with times in milliseconds",
+        ),
       ),
       "a list of sinks",
     ),

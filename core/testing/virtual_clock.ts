@@ -6,6 +6,8 @@ export interface VirtualClock extends Clock {
   advance(milliseconds: number): Promise<void>;
   /** Lets the time go by until a moment. */
   until(at: number): Promise<void>;
+  /** Sets the clock, as somebody sets that of a machine: what waits for some time waits on for the rest of it. */
+  set(at: number): void;
 }
 
 export function virtualClock(start: number): VirtualClock {
@@ -13,6 +15,8 @@ export function virtualClock(start: number): VirtualClock {
   let timers: { readonly at: number; readonly run: () => void }[] = [];
   /** Lets everything happen that waits for no time. */
   const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  /** Milliseconds that the clock is ahead of the time that went by. */
+  let ahead = 0;
   const until = async (end: number): Promise<void> => {
     await settle();
     for (;;) {
@@ -29,13 +33,14 @@ export function virtualClock(start: number): VirtualClock {
     now = end;
   };
   return {
-    now: () => now,
+    now: () => now + ahead,
     after(milliseconds, run) {
       const timer = { at: now + Math.max(0, milliseconds), run };
       timers.push(timer);
       return () => void (timers = timers.filter((each) => each !== timer));
     },
     advance: (milliseconds) => until(now + milliseconds),
-    until,
+    until: (at) => until(at - ahead),
+    set: (at) => void (ahead = at - now),
   };
 }

@@ -187,7 +187,7 @@ describe("a text of the config", () => {
 });
 
 test("names are made distinct, whatever they were", () => {
-  expect(distinctNames(["a", "b", "a", "a-2", "a"])).toEqual(["a", "b", "a-2", "a-2-2", "a-3"]);
+  expect(distinctNames(["a", "b", "a", "a-2", "a"])).toEqual(["a", "b", "a-3", "a-2", "a-4"]);
 });
 
 test("what a sink is can be told without making it, and is what it is when it is made", () => {

@@ -63,17 +63,6 @@ export const sinkUsages: readonly string[] = Object.values(sinkMakers)
   .filter(({ of }) => of.fromWord !== undefined)
   .map(({ of: { name, value } }) => value === undefined ? name : `${name}=${value}`);
 
-/** Each sink's name, another one for each: the second `webhook` is `webhook-2`. */
-export function distinctNames(names: readonly string[]): string[] {
-  const taken = new Set<string>();
-  return names.map((name) => {
-    let own = name;
-    for (let n = 2; taken.has(own); n++) own = `${name}-${n}`;
-    taken.add(own);
-    return own;
-  });
-}
-
 /**
  * What a config's sink is, without making it: its name, its sort and its text. A sink of the config's own
  * is known by its methods.
@@ -103,6 +92,18 @@ export function describeSink(given: string | Sink | SinkSpec): SinkDescription {
     text: (notification) =>
       text === undefined ? textOf(notification) : ownText(notification, text(notification)),
   };
+}
+
+/** Names of which no two are the same: the second `webhook` is `webhook-2`, unless another one is called so. */
+export function distinctNames(names: readonly string[]): string[] {
+  const taken = new Set(names);
+  const given = new Set<string>();
+  return names.map((name) => {
+    let own = name;
+    for (let n = 2; given.has(own) || (own !== name && taken.has(own)); n++) own = `${name}-${n}`;
+    given.add(own);
+    return own;
+  });
 }
 
 export interface SinkDescription extends Pick<SinkKind<never>, "name" | "sort"> {
