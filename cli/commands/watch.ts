@@ -42,6 +42,7 @@ export const watchCommand: Command = {
     const files = await findRuleFiles(setting.rules);
     setting.source.prepare?.(setting.maxKeys);
     const rules = await readRules(files, setting, terminal);
+    const sinks = setting.openSinks();
     const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
       for (const error of [...rules.errors, ...rules.warnings]) terminal.log(showError(error));
@@ -55,7 +56,7 @@ export const watchCommand: Command = {
       const summary = await runPipeline({
         source: setting.source,
         rules,
-        sinks: setting.sinks,
+        sinks,
         routing: setting.routing,
         externalURL: setting.externalURL,
         interval: setting.interval,

@@ -156,7 +156,7 @@ describe("a letter", () => {
     const mail = await letter(notificationOf([alert], { externalURL: "https://dash.example/" }));
     expect(bodyOf(mail, "text/plain").trimEnd()).toBe([
       "FIRING SocketFilterDrops: a socket refuses packets",
-      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02T03:04:05.000Z",
+      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02 03:04:05 UTC",
       "look at its filter",
       "runbook: https://x.example/run?a=1&b=2",
       "dashboard: https://dash.example/",

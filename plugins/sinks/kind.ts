@@ -42,6 +42,8 @@ export interface SinkContext {
   /** Milliseconds since 1970. */
   now(): number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The name of the machine that alerts are about; empty where it is of no interest. */
+  readonly host: string;
   /**
    * Reads a secret, without the white space at its end. It is hidden from then on.
    *
