@@ -106,6 +106,35 @@ function suggest(nearest: readonly string[]): string {
   return `; nearest: ${nearest.join(", ")}`;
 }
 
+function cannotSetUp(sink: string): string {
+  return `Cannot set up the sink ${sink}: `;
+}
+
+/** What is wrong with a sink, under the name that the config gives it, and with the config's file. */
+export function ofSink(
+  { code, message, data, place }: DropwatchError,
+  { name, kind, file }: {
+    readonly name: string;
+    readonly kind: string;
+    readonly file: string | undefined;
+  },
+): DropwatchError {
+  const called = name === kind ? name : `${printable(name)} (${kind})`;
+  return new DropwatchError(code, message.replace(cannotSetUp(kind), () => cannotSetUp(called)), {
+    place: place ?? (file === undefined ? undefined : { file }),
+    data: { ...data, sink: name },
+  });
+}
+
+/** What is wrong with routes of the config whose sinks `--sink` has taken the place of. */
+export function ofReplacedSinks({ code, message, data, place }: DropwatchError): DropwatchError {
+  return new DropwatchError(
+    code,
+    `${message}; --sink takes the place of all sinks of the config, and its routes name those`,
+    { place, data },
+  );
+}
+
 // --- command line and config ------------------------------------------------------------------
 
 /** An option that the command doesn't have. `dropwatch COMMAND --help` lists those it has. */
@@ -255,35 +284,6 @@ export function badSinkOption(sink: string, message: string): DropwatchError {
   return new DropwatchError("BAD_SINK_OPTION", `${cannotSetUp(sink)}${message}`, {
     data: { sink },
   });
-}
-
-function cannotSetUp(sink: string): string {
-  return `Cannot set up the sink ${sink}: `;
-}
-
-/** What is wrong with a sink, under the name that the config gives it, and with the config's file. */
-export function ofSink(
-  { code, message, data, place }: DropwatchError,
-  { name, kind, file }: {
-    readonly name: string;
-    readonly kind: string;
-    readonly file: string | undefined;
-  },
-): DropwatchError {
-  const called = name === kind ? name : `${printable(name)} (${kind})`;
-  return new DropwatchError(code, message.replace(cannotSetUp(kind), () => cannotSetUp(called)), {
-    place: place ?? (file === undefined ? undefined : { file }),
-    data: { ...data, sink: name },
-  });
-}
-
-/** What is wrong with routes of the config whose sinks `--sink` has taken the place of. */
-export function ofReplacedSinks({ code, message, data, place }: DropwatchError): DropwatchError {
-  return new DropwatchError(
-    code,
-    `${message}; --sink takes the place of all sinks of the config, and its routes name those`,
-    { place, data },
-  );
 }
 
 /** A sink in the config has an option that it doesn't know. docs/sinks.md lists them. */

@@ -51,7 +51,9 @@ export const outboxCommand: Command = {
         state.drop(id);
         terminal.log(`${id} is dropped`);
       } else if (state.retry(id)) terminal.log(`${id} will be sent again`);
-      else terminal.log(`${id} wasn't given up: its next attempt is at ${showTime(row.nextAt)}`);
+      else {terminal.log(
+          `${id} wasn't given up: its next attempt is at ${showTime(row.nextAt)} UTC`,
+        );}
       return exitCode.done;
     } finally {
       state.close();

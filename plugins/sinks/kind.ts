@@ -25,7 +25,7 @@ export interface CommonOptions {
   readonly rate?: Rate;
   /** The text in place of the default one; what it returns is plain text. */
   readonly text?: (notification: Notification) => OwnText;
-  /** Whether it is told of alerts that are over while others of the group fire. */
+  /** Whether it is told of ends, of one alert and of all; true. */
   readonly sendResolved?: boolean;
 }
 
