@@ -109,6 +109,23 @@ describe("alerts", () => {
   });
 });
 
+test("outbox show tells in words what waits, since when, and why; with --json all of it", async () => {
+  const [sink, missing] = ["--sink", `file=${folder.file("gone/a.ndjson")}`];
+  await run(
+    watchCommand,
+    ...["--rules", folder.file("rules"), "--source", `replay:${folder.file("drops.ndjson")}`],
+    ...[sink, missing],
+  );
+  const { out } = await run(outboxCommand, "show", "msg_");
+  const [head, since, why, , what] = out.split("\n");
+  expect(head).toMatch(/^msg_[0-9a-f]{32} {2}file {2}waits$/);
+  expect(since).toMatch(/^ {2}since [\d-]{10} [\d:]{8} UTC, \d+ attempts?, the next at .* UTC$/);
+  expect(why).toContain("no such file or directory");
+  expect(what).toMatch(/^03:04:\d\d FIRING {3}ClosedPort warning/);
+  expect(JSON.parse((await run(outboxCommand, "show", "msg_", "--json")).out).data.body.is)
+    .toBe("alert");
+});
+
 test("without a verb they say which there are", async () => {
   expect((await failure(outboxCommand)).message)
     .toBe("Cannot run outbox: it needs one of list, show, retry, drop");

@@ -106,7 +106,7 @@ describe("the text of an alert that fires", () => {
       evidence: { kept: 1, site: "tcp_v4_rcv", source: "https://src.example/tcp.c#L1" },
     });
     expect(title).toBe("short");
-    expect(body).toEqual(["long", "team: net", "in tcp_v4_rcv  https://src.example/tcp.c#L1"]);
+    expect(body).toEqual(["long", "team: net", "in tcp_v4_rcv"]);
     expect(links).toEqual([
       { text: "runbook", url: "https://run.example/book" },
       { text: "kernel source", url: "https://src.example/tcp.c#L1" },

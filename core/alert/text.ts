@@ -142,6 +142,7 @@ function alertText(alert: AlertData): AlertText {
   if (lost > 0) facts.push(["lost", showNumber(lost)]);
   const { summary: _, description, runbook, ...others } = annotations;
   const firing = alert.status === "firing";
+  const source = linksOf([["kernel source", alert.evidence.source]]);
   return {
     title: printable(summaryOf(alert)),
     status: alert.status,
@@ -151,10 +152,11 @@ function alertText(alert: AlertData): AlertText {
       ? [
         ...(description === undefined ? [] : [printable(description)]),
         ...Object.entries(others).map(([name, text]) => `${printable(name)}: ${printable(text)}`),
-        ...evidenceLines(alert.evidence),
+        // Where it is a link its URL is noise on a phone.
+        ...evidenceLines(source.length === 0 ? alert.evidence : { ...alert.evidence, source: "" }),
       ]
       : [],
-    links: firing ? linksOf([["runbook", runbook], ["kernel source", alert.evidence.source]]) : [],
+    links: firing ? [...linksOf([["runbook", runbook]]), ...source] : [],
   };
 }
 

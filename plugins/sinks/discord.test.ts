@@ -65,7 +65,7 @@ describe("a message", () => {
         color: 0xd32f2f,
         description: [
           "The filter says no\\.",
-          "in sk\\_filter\\_trim\\_cap  https\\://git\\.example/f\\.c",
+          "in sk\\_filter\\_trim\\_cap",
           "[runbook](https://runbooks.example/a%28b%29)",
           "[kernel source](https://git.example/f.c)",
           "[dashboard](https://drops.example/)",

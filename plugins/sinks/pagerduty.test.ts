@@ -91,8 +91,7 @@ describe("an event", () => {
           peak: "300",
           drops: "12,345",
           since: "2026-01-02 03:04:05 UTC",
-          "more about it": "look at the filter\nin sk_filter_trim_cap+0x9b  " +
-            "https://elixir.example/sk_filter_trim_cap",
+          "more about it": "look at the filter\nin sk_filter_trim_cap+0x9b",
         },
       },
       links: [

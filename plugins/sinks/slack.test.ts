@@ -109,7 +109,7 @@ describe("a message", () => {
       "since=2026-01-02 03:04:05 UTC",
       "ownerInode=4711",
       "owner=nginx",
-      "The filter of its socket says no.=in sk_filter_trim_cap  https://git.example/f.c#n1",
+      "The filter of its socket says no.=in sk_filter_trim_cap",
       "<https://runbooks.example/a?b=1&amp;c=2%7Cd|runbook>   <https://git.example/f.c#n1|kernel source>",
       "<https://drops.example/|dashboard>",
     ]);
