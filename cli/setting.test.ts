@@ -197,6 +197,16 @@ describe("a mistake in a config file", () => {
     expect(error.message).toContain("--sink takes the place of all sinks of the config");
   });
 
+  test("of a route about an alert that no rule makes is told, where all rules are known", async () => {
+    const route = `{ routes: [{ matchers: ["alertname=LinkDwon"] }] }`;
+    const { oddRoutes } = await read(`export default { route: ${route} };`);
+    const rules = (errors: readonly DropwatchError[]): never =>
+      ({ rules: [{ alert: "LinkDown" }], errors }) as never;
+    expect(oddRoutes(rules([])).map(({ code, data }) => [code, data.nearest]))
+      .toEqual([["NO_SUCH_ALERT", ["LinkDown"]]]);
+    expect(oddRoutes(rules([new DropwatchError("X", "y")]))).toEqual([]);
+  });
+
   test("is told once for all secrets in the clear", async () => {
     const logged: string[] = [];
     const set = await read(

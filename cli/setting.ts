@@ -49,6 +49,7 @@ import {
 import type { SinkDescription, SinkSetting } from "../plugins/sinks/registry.ts";
 import type { Terminal } from "./command.ts";
 import type { Given } from "./option.ts";
+import { alertsAsked, alertsMissing } from "./route_names.ts";
 
 /** What commands are run with, when config and options have been read. */
 export interface Setting {
@@ -66,6 +67,8 @@ export interface Setting {
   openSinks(only?: string): readonly Sink[];
   /** Who is told of what. */
   readonly routing: Routing;
+  /** What is odd about the routes, for these rules; nothing where some couldn't be loaded. */
+  oddRoutes(rules: RuleSet): readonly DropwatchError[];
   /** Where people can look. */
   readonly externalURL: string | undefined;
   /** Milliseconds. */
@@ -160,6 +163,10 @@ export async function readSetting(
       : words.length === 0
       ? makeRouting(config, names, file)
       : routingOver(config, names, file),
+    oddRoutes: ({ rules, errors }) =>
+      errors.length > 0
+        ? []
+        : alertsMissing(alertsAsked(config), rules.map(({ alert }) => alert), file),
     externalURL: config.externalURL,
     interval,
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??

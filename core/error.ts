@@ -467,6 +467,23 @@ export function badOverride(
   );
 }
 
+/**
+ * A route or an inhibition of the config is about an alert that none of the rules makes: a warning, since
+ * such a rule may come while `watch` runs.
+ */
+export function noSuchAlert(
+  file: string,
+  key: string,
+  alert: string,
+  nearest: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "NO_SUCH_ALERT",
+    `${key} is about ${quote(alert)}, and no rule has that name${suggest(nearest)}`,
+    { place: { file }, exit: exitCode.finding, data: { key, alert, nearest } },
+  );
+}
+
 /** Another plan is needed for rules that were reloaded, and the source can't change its plan. */
 export function noReplan(source: string): DropwatchError {
   return new DropwatchError(

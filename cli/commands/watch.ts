@@ -45,7 +45,8 @@ export const watchCommand: Command = {
     const sinks = setting.openSinks();
     const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
-      for (const error of [...rules.errors, ...rules.warnings]) terminal.log(showError(error));
+      const told = [...rules.errors, ...rules.warnings, ...setting.oddRoutes(rules)];
+      for (const error of told) terminal.log(showError(error));
       if (rules.rules.length === 0) {
         terminal.log("no rule could be loaded: nothing to watch");
         return exitCode.finding;
