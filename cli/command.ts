@@ -29,6 +29,8 @@ export interface Command {
   /** How many words it takes beside its options; none where this is left out. */
   readonly words?: number;
   readonly options: readonly OptionName[];
+  /** What an option means here, where that is another thing than elsewhere. */
+  readonly optionDocs?: Partial<Record<OptionName, string>>;
   /** Lines that can be pasted. */
   readonly examples: readonly string[];
   /** Returns the exit code. */

@@ -41,7 +41,7 @@ function helpOf(command: Command): string {
     "",
     `usage: dropwatch ${command.name} ${command.usage}`.trimEnd(),
     "",
-    ...optionHelp(command.options),
+    ...optionHelp(command.options, command.optionDocs),
     "",
     "examples:",
     ...command.examples.map((example) => `  ${example}`),

@@ -29,7 +29,7 @@ export const options = {
   },
   interval: { value: "TIME", doc: "time between ticks (default: 1s)" },
   state: { value: "DIR", doc: "folder that state is kept in" },
-  duration: { value: "TIME", doc: "end after this time; of a silence: how long it lasts" },
+  duration: { value: "TIME", doc: "end after this time" },
   source: { value: "SOURCE", doc: "bpftrace (default), or replay:FILE" },
   bpftrace: { value: "CMD", doc: `command that runs bpftrace, e.g. "sudo -n bpftrace"` },
   "max-keys": { value: "N", doc: "keys that a map in the kernel may hold (default: 4096)" },
@@ -156,11 +156,15 @@ export function readOptions(args: readonly string[], names: readonly OptionName[
 /** How wide a line of the help may be. */
 const widest = 100;
 
-/** The lines of a help text for the options of a command. */
-export function optionHelp(names: readonly OptionName[]): string[] {
+/** The lines of a help text for the options of a command; `docs` are what some of them mean there. */
+export function optionHelp(
+  names: readonly OptionName[],
+  docs: Partial<Record<OptionName, string>> = {},
+): string[] {
   const table: Readonly<Record<string, Option>> = options;
   const rows = [...names, "help" as const, "version" as const].map((name) => {
-    const { value, doc, short } = table[name]!;
+    const { value, doc: usual, short } = table[name]!;
+    const doc = docs[name as OptionName] ?? usual;
     const letter = short === undefined ? "" : `-${short}, `;
     return [`${letter}--${name}${value === undefined ? "" : ` ${value}`}`, doc] as const;
   });

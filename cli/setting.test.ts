@@ -32,11 +32,15 @@ const names: readonly OptionName[] = [
 ];
 
 /** The setting that a config makes, with options beside it. */
-async function read(config: string, ...args: readonly string[]): Promise<Setting> {
+async function read(
+  config: string,
+  args: readonly string[] = [],
+  log: (line: string) => void = () => {},
+): Promise<Setting> {
   const file = await folder.write("dropwatch.config.ts", config);
   return await readSetting(readOptions(["--config", file, ...args], names), {
     out: () => {},
-    log: () => {},
+    log,
     colour: false,
     isTerminal: false,
     signal: new AbortController().signal,
@@ -68,10 +72,10 @@ export default defineConfig({
     const set = await read(config);
     expect([set.rules, set.interval, set.maxKeys]).toEqual([["rules/"], 2000, 8192]);
     expect(set.source.name).toBe("replay:drops.ndjson");
-    expect(set.sinks).toHaveLength(2);
-    const won = await read(config, "--interval", "5s", "--sink", "stdout", "--rules", "a.ts");
+    expect(set.openSinks()).toHaveLength(2);
+    const won = await read(config, ["--interval", "5s", "--sink", "stdout", "--rules", "a.ts"]);
     expect([won.rules, won.interval, won.maxKeys]).toEqual([["a.ts"], 5000, 8192]);
-    expect(won.sinks).toHaveLength(1);
+    expect(won.openSinks()).toHaveLength(1);
   });
 
   test("gives each sink a name of its own, and takes none away that the config gives", async () => {
@@ -117,7 +121,11 @@ export default defineConfig({
   source: defineSource({ name: "own", facts: () => Promise.reject(new Error("no")), run: async () => {} }),
 });
 `);
-    expect([set.interval, set.sinks[0]!.name, set.source.name]).toEqual([3000, "mine", "own"]);
+    expect([set.interval, set.openSinks()[0]!.name, set.source.name]).toEqual([
+      3000,
+      "mine",
+      "own",
+    ]);
   });
 
   test("is read anew each time", async () => {
@@ -180,6 +188,72 @@ describe("a mistake in a config file", () => {
       place: at(),
       data: { key: "ruels", nearest: ["rules"] },
     });
+  });
+
+  test("of a sink is told under the sink's own name, without any secret being there", async () => {
+    const config = (sinks: string, more = ""): string =>
+      `import { slack, webhook } from "dropwatch/sinks";\n` +
+      `export default { sinks: [${sinks}]${more} };\n`;
+    const told = async (sinks: string): Promise<unknown> => {
+      const { code, message, place } = await failure(config(sinks));
+      return [code, message.replace("Cannot set up the sink ", ""), place?.file === at().file];
+    };
+    expect(await told(`slack({ name: "chat", urll: "x" })`))
+      .toEqual([
+        "UNKNOWN_SINK_OPTION",
+        `chat (slack): it has no option "urll"; nearest: url`,
+        true,
+      ]);
+    expect(await told(`slack({ name: "my chat" })`)).toEqual([
+      "BAD_SINK_OPTION",
+      "my chat (slack): its name can't be used: expected a name of letters, digits, _ and -",
+      true,
+    ]);
+    expect(await told("slack()"))
+      .toEqual(["BAD_SINK_OPTION", "slack: it needs its options as an object", true]);
+    const same = `slack({ name: "chat", url: { env: "NONE" } })`;
+    expect(await told(`${same}, ${same}`))
+      .toEqual(["BAD_SINK_OPTION", "chat (slack): another sink has its name", true]);
+    const set = await read(config(`${same}, slack({ url: { env: "NONE" } }), "stdout"`));
+    expect(set.sinks.map(({ name, kind }) => `${name} ${kind}`))
+      .toEqual(["chat slack", "slack slack", "stdout stdout"]);
+    expect(set.openSinks("stdout").map(({ name }) => name)).toEqual(["stdout"]);
+    expect(() => set.openSinks("chat")).toThrow(
+      `the sink chat (slack): its url is to be in "NONE": no such variable`,
+    );
+    expect((await failure(config(`"wehook=x"`))).message).toContain("; nearest: webhook");
+  });
+
+  test("is no mistake of --sink, but for routes that name what it takes the place of", async () => {
+    const config = `export default { sinks: ["file=a"], route: { receiver: "file" } };`;
+    const error = await read(config, ["--sink", "stdout"]).catch((thrown) => thrown);
+    expect(error.message).toContain("--sink takes the place of all sinks of the config");
+  });
+
+  test("of a route about an alert that no rule makes is told, where all rules are known", async () => {
+    const route = `{ routes: [{ matchers: ["alertname=LinkDwon"] }] }`;
+    const { oddRoutes } = await read(`export default { route: ${route} };`);
+    const rules = (errors: readonly DropwatchError[]): never =>
+      ({ rules: [{ alert: "LinkDown" }], errors }) as never;
+    expect(oddRoutes(rules([])).map(({ code, data }) => [code, data.nearest]))
+      .toEqual([["NO_SUCH_ALERT", ["LinkDown"]]]);
+    expect(oddRoutes(rules([new DropwatchError("X", "y")]))).toEqual([]);
+  });
+
+  test("is told once for all secrets in the clear", async () => {
+    const logged: string[] = [];
+    const set = await read(
+      `import { slack } from "dropwatch/sinks";
+const url = "https://hooks.slack.com/x";
+export default { sinks: [slack({ url }), slack({ name: "b", url })] };`,
+      [],
+      (line) => logged.push(line),
+    );
+    expect(logged).toEqual([]);
+    set.openSinks();
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain("the url of slack, the url of b");
+    expect(logged[0]).not.toContain("hooks.slack.com");
   });
 
   test("since it isn't there is told", async () => {

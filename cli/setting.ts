@@ -1,14 +1,18 @@
 // What a run works with: the config file, and over it the options.
 import { access } from "node:fs/promises";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
   badOption,
+  badSinkOption,
   brokenConfig,
+  DropwatchError,
   missingArgument,
   noState,
+  ofReplacedSinks,
+  ofSink,
   printable,
   unknownSource,
   unreadableFile,
@@ -35,10 +39,18 @@ import type { Overrides } from "../core/rule/override.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
-import { distinctNames, makeSink, makeSinkOf, sinkMakers } from "../plugins/sinks/registry.ts";
-import type { SinkSetting } from "../plugins/sinks/registry.ts";
+import {
+  checkSink,
+  describeSink,
+  distinctNames,
+  makeSink,
+  makeSinkOf,
+  sinkMakers,
+} from "../plugins/sinks/registry.ts";
+import type { SinkDescription, SinkSetting } from "../plugins/sinks/registry.ts";
 import type { Terminal } from "./command.ts";
 import type { Given } from "./option.ts";
+import { alertsAsked, alertsMissing } from "./route_names.ts";
 
 /** What commands are run with, when config and options have been read. */
 export interface Setting {
@@ -46,9 +58,18 @@ export interface Setting {
   readonly source: Source;
   /** The command that runs bpftrace. */
   readonly bpftrace: readonly string[];
-  readonly sinks: readonly Sink[];
+  /** The names of the sinks, and of what kind each is. */
+  readonly sinks: readonly NamedSink[];
+  /**
+   * Makes the sinks, or the one of a name: only who sends needs their secrets.
+   *
+   * @throws DropwatchError BAD_SINK_OPTION.
+   */
+  openSinks(only?: string): readonly Sink[];
   /** Who is told of what. */
   readonly routing: Routing;
+  /** What is odd about the routes, for these rules; nothing where some couldn't be loaded. */
+  oddRoutes(rules: RuleSet): readonly DropwatchError[];
   /** Where people can look. */
   readonly externalURL: string | undefined;
   /** Milliseconds. */
@@ -58,6 +79,12 @@ export interface Setting {
   readonly state: string | undefined;
   /** What is otherwise than in the rules' files. */
   readonly overrides: Overrides | undefined;
+}
+
+/** A sink that isn't made yet. */
+export interface NamedSink extends SinkDescription {
+  /** `slack`; `own` where the config has one of its own. */
+  readonly kind: string;
 }
 
 const defaultConfig = "dropwatch.config.ts";
@@ -76,39 +103,72 @@ export async function readState(given: Given): Promise<string> {
   return state;
 }
 
+/** What a command asks of its setting. */
+interface SettingNeeds {
+  /** Milliseconds between ticks where nobody says; 1000. */
+  readonly interval?: number;
+  /** What sinks send and get. */
+  readonly trace?: SinkSetting["trace"];
+  /** Whether routes must fit the sinks; true. */
+  readonly routed?: boolean;
+}
+
 /** Reads the config and the options of a command. */
 export async function readSetting(
   given: Given,
   terminal: Terminal,
-  defaultInterval = 1000,
-  trace?: SinkSetting["trace"],
+  { interval: defaultInterval = 1000, trace, routed = true }: SettingNeeds = {},
 ): Promise<Setting> {
   const config = await loadConfig(given.text("config"));
   const interval = given.time("interval") ??
     (config.interval === undefined ? defaultInterval : milliseconds(config.interval));
   if (!isInterval(interval)) throw badOption("interval", given.text("interval"), possibleIntervals);
   const rules = given.list("rules").length > 0 ? given.list("rules") : [config.rules ?? []].flat();
-  const sinks = given.list("sink").length > 0 ? given.list("sink") : config.sinks ?? ["stdout"];
-  const made = makeSinks(sinks, {
-    json: given.flag("json"),
-    colour: terminal.colour,
-    out: terminal.out,
-    log: terminal.log,
-    env: process.env,
-    ...(trace === undefined ? {} : { trace }),
-  });
+  const file = given.text("config") ?? defaultConfig;
+  const words = given.list("sink");
+  const sinks = nameSinks(
+    words.length > 0 ? words : config.sinks ?? ["stdout"],
+    words.length > 0 ? undefined : file,
+  );
+  // A sign of life takes no routes.
+  const names = sinks.filter(({ sort }) => sort !== "heartbeat").map(({ name }) => name);
   const bpftrace = bpftraceCommand(given, config);
   return {
     rules,
     source: pickSource(given.text("source") ?? config.source ?? "bpftrace", bpftrace),
     bpftrace,
-    sinks: made,
-    routing: makeRouting(
-      config,
-      // A sign of life takes no routes.
-      made.filter((sink) => !("beat" in sink)).map(({ name }) => name),
-      given.text("config") ?? defaultConfig,
-    ),
+    sinks,
+    openSinks(only) {
+      const clear: string[] = [];
+      const made = sinks.filter(({ name }) => only === undefined || name === only).map((sink) =>
+        openSink(sink, {
+          json: given.flag("json"),
+          colour: terminal.colour,
+          out: terminal.out,
+          log: terminal.log,
+          env: process.env,
+          host: hostname(),
+          inTheClear: (option, sink) => clear.push(`the ${option} of ${sink}`),
+          ...(trace === undefined ? {} : { trace }),
+        })
+      );
+      if (clear.length > 0) {
+        terminal.log(
+          `${file} has secrets in the clear: ${[...new Set(clear)].join(", ")}; ` +
+            `{ env: "NAME" } or { file: "PATH" } in their place keeps them out of it`,
+        );
+      }
+      return made;
+    },
+    routing: !routed
+      ? makeRouting({}, names, file)
+      : words.length === 0
+      ? makeRouting(config, names, file)
+      : routingOver(config, names, file),
+    oddRoutes: ({ rules, errors }) =>
+      errors.length > 0
+        ? []
+        : alertsMissing(alertsAsked(config), rules.map(({ alert }) => alert), file),
     externalURL: config.externalURL,
     interval,
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??
@@ -118,17 +178,72 @@ export async function readSetting(
   };
 }
 
-/** The sinks of a run, each under a name of its own. */
-function makeSinks(given: readonly (string | Sink | SinkSpec)[], setting: SinkSetting): Sink[] {
-  const sinks = given.map((each) =>
-    typeof each === "string"
-      ? makeSink(each, setting)
-      : "kind" in each
-      ? makeSinkOf(each, setting)
-      : each
-  );
+/** A sink as it was given, and where: the config's file, or the command line. */
+interface GivenSink extends NamedSink {
+  readonly given: string | Sink | SinkSpec;
+  readonly file: string | undefined;
+}
+
+/**
+ * The sinks of a run, checked without their secrets, each under a name of its own: the second `webhook` is
+ * `webhook-2`.
+ *
+ * @throws DropwatchError UNKNOWN_SINK, UNKNOWN_SINK_OPTION, BAD_SINK_OPTION.
+ */
+function nameSinks(
+  all: readonly (string | Sink | SinkSpec)[],
+  file: string | undefined,
+): GivenSink[] {
+  const sinks = all.map((given) => {
+    const described = describeSink(given);
+    const kind = typeof given === "string"
+      ? given.split("=", 1)[0]!
+      : "kind" in given
+      ? given.kind
+      : "own";
+    const sink = { ...described, kind, given, file };
+    telling(sink, () => checkSink(given, process.env));
+    return sink;
+  });
   const names = distinctNames(sinks.map(({ name }) => name));
-  return sinks.map((sink, i) => sink.name === names[i] ? sink : renamed(sink, names[i]!));
+  return sinks.map((sink, i) => {
+    const { kind, name } = sink;
+    // Who named two sinks alike would have routes that mean the first of them alone.
+    if (names[i] !== name && name !== kind) {
+      throw ofSink(badSinkOption(kind, "another sink has its name"), { name, kind, file });
+    }
+    return { ...sink, name: names[i]! };
+  });
+}
+
+function openSink(sink: NamedSink, setting: SinkSetting): Sink {
+  const { given, name } = sink as GivenSink;
+  return telling(sink as GivenSink, () => {
+    const made = typeof given === "string"
+      ? makeSink(given, setting)
+      : "kind" in given
+      ? makeSinkOf(given, setting)
+      : given;
+    return made.name === name ? made : renamed(made, name);
+  });
+}
+
+/** Does something with a sink; what is wrong with it is said under its name. */
+function telling<T>(sink: GivenSink, act: () => T): T {
+  try {
+    return act();
+  } catch (thrown) {
+    throw thrown instanceof DropwatchError ? ofSink(thrown, sink) : thrown;
+  }
+}
+
+/** The config's routes over the sinks of the command line. */
+function routingOver(config: Config, names: readonly string[], file: string): Routing {
+  try {
+    return makeRouting(config, names, file);
+  } catch (thrown) {
+    throw thrown instanceof DropwatchError ? ofReplacedSinks(thrown) : thrown;
+  }
 }
 
 /** The same sink under another name; what it keeps to itself stays its own. */

@@ -5,17 +5,16 @@ import { nearest } from "../core/nearest.ts";
 /**
  * What the first word of a command says to do.
  *
- * @throws DropwatchError UNKNOWN_VERB.
+ * @throws DropwatchError MISSING_ARGUMENT, UNKNOWN_VERB.
  */
 export function verbOf<V extends string>(
   command: string,
   word: string | undefined,
   verbs: readonly V[],
 ): V {
+  if (word === undefined) throw missingArgument(command, `one of ${verbs.join(", ")}`);
   const verb = verbs.find((each) => each === word);
-  if (verb === undefined) {
-    throw unknownVerb(command, word ?? "", verbs, nearest(word ?? "", verbs));
-  }
+  if (verb === undefined) throw unknownVerb(command, word, verbs, nearest(word, verbs));
   return verb;
 }
 

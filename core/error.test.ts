@@ -84,7 +84,7 @@ describe("an error", () => {
       errors.badConfig("", "", "", "x"),
       errors.unknownConfigKey("", "", []),
       errors.unreadableFile("", "x"),
-      errors.unknownSink("", []),
+      errors.unknownSink("", [], []),
       errors.unknownSource("", []),
       errors.badSinkOption("", "x"),
       errors.notARule(place, "x"),

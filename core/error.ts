@@ -106,6 +106,35 @@ function suggest(nearest: readonly string[]): string {
   return `; nearest: ${nearest.join(", ")}`;
 }
 
+function cannotSetUp(sink: string): string {
+  return `Cannot set up the sink ${sink}: `;
+}
+
+/** What is wrong with a sink, under the name that the config gives it, and with the config's file. */
+export function ofSink(
+  { code, message, data, place }: DropwatchError,
+  { name, kind, file }: {
+    readonly name: string;
+    readonly kind: string;
+    readonly file: string | undefined;
+  },
+): DropwatchError {
+  const called = name === kind ? name : `${printable(name)} (${kind})`;
+  return new DropwatchError(code, message.replace(cannotSetUp(kind), () => cannotSetUp(called)), {
+    place: place ?? (file === undefined ? undefined : { file }),
+    data: { ...data, sink: name },
+  });
+}
+
+/** What is wrong with routes of the config whose sinks `--sink` has taken the place of. */
+export function ofReplacedSinks({ code, message, data, place }: DropwatchError): DropwatchError {
+  return new DropwatchError(
+    code,
+    `${message}; --sink takes the place of all sinks of the config, and its routes name those`,
+    { place, data },
+  );
+}
+
 // --- command line and config ------------------------------------------------------------------
 
 /** An option that the command doesn't have. `dropwatch COMMAND --help` lists those it has. */
@@ -225,12 +254,16 @@ export function unreadableFile(file: string, cause: unknown): DropwatchError {
   );
 }
 
-/** `--sink`, or `sinks` in the config, names a sink that there isn't. */
-export function unknownSink(spec: string, known: readonly string[]): DropwatchError {
+/** `--sink`, `sinks` in the config or `dropwatch sink test` names a sink that there isn't. */
+export function unknownSink(
+  spec: string,
+  known: readonly string[],
+  nearest: readonly string[],
+): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_SINK",
-    `Cannot use the sink ${quote(spec)}: expected ${known.join(" or ")}`,
-    { data: { spec, known } },
+    `Cannot use the sink ${quote(spec)}: expected one of ${known.join(", ")}${suggest(nearest)}`,
+    { data: { spec, known, nearest } },
   );
 }
 
@@ -248,7 +281,7 @@ export function unknownSource(spec: string, known: readonly string[]): Dropwatch
  * secret of another form.
  */
 export function badSinkOption(sink: string, message: string): DropwatchError {
-  return new DropwatchError("BAD_SINK_OPTION", `Cannot set up the sink ${sink}: ${message}`, {
+  return new DropwatchError("BAD_SINK_OPTION", `${cannotSetUp(sink)}${message}`, {
     data: { sink },
   });
 }
@@ -261,7 +294,7 @@ export function unknownSinkOption(
 ): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_SINK_OPTION",
-    `Cannot set up the sink ${sink}: it has no option ${quote(option)}${suggest(nearest)}`,
+    `${cannotSetUp(sink)}it has no option ${quote(option)}${suggest(nearest)}`,
     { data: { sink, option, nearest } },
   );
 }
@@ -431,6 +464,23 @@ export function badOverride(
     "BAD_OVERRIDE",
     `Cannot override the rule ${quote(alert)}: ${message}${suggest(nearest)}`,
     { exit: exitCode.finding, data: { alert, nearest } },
+  );
+}
+
+/**
+ * A route or an inhibition of the config is about an alert that none of the rules makes: a warning, since
+ * such a rule may come while `watch` runs.
+ */
+export function noSuchAlert(
+  file: string,
+  key: string,
+  alert: string,
+  nearest: readonly string[],
+): DropwatchError {
+  return new DropwatchError(
+    "NO_SUCH_ALERT",
+    `${key} is about ${quote(alert)}, and no rule has that name${suggest(nearest)}`,
+    { place: { file }, exit: exitCode.finding, data: { key, alert, nearest } },
   );
 }
 

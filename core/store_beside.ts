@@ -38,6 +38,11 @@ export interface StateBeside {
 const patience = 5000;
 const mostAlerts = 1000;
 
+/** Whether a folder holds a state. */
+export function hasState(folder: string): boolean {
+  return existsSync(stateFile(folder));
+}
+
 /**
  * Opens the state in a folder.
  *

@@ -62,7 +62,7 @@ function isActive({ message }: KnownAlert): boolean {
 
 function tableOf(alerts: readonly KnownAlert[]): string[] {
   return table(
-    ["fingerprint", "state", "since", "alert", "labels", "last"],
+    ["fingerprint", "state", "since (UTC)", "alert", "labels", "last"],
     alerts.map(({ fingerprint, message, last }) => [
       fingerprint,
       message?.data.status ?? "over",
@@ -91,15 +91,30 @@ function headOf({ fingerprint, message }: KnownAlert): string[] {
 
 /** What happened when; what a message of it came to is set under it. */
 function timeline(events: readonly AlertEvent[]): string[] {
-  return events.map(({ at, kind, sink, text, message, fingerprint }, i) => {
-    const before = events[i - 1]?.at;
+  const lines = inOneLine(events);
+  return lines.map(({ at, kind, sink, text, message, fingerprint }, i) => {
+    const before = lines[i - 1]?.at;
     const later = before === undefined || at - before < 1000
       ? ""
       : ` (+${showDuration(at - before)})`;
     const about = message === "" ? "" : `  ${message.slice(0, 12)}`;
     const indent = fingerprint === "" ? "  " : "";
     const who = sink === "" ? "" : `${sink}: `;
-    const time = new Date(at).toISOString().slice(0, 23).replace("T", " ");
+    const time = new Date(at).toISOString().replace("T", " ");
     return `${time}  ${indent}${kind.padEnd(12)} ${who}${printable(text)}${about}${later}`;
   });
+}
+
+/** What happened to an alert with several sinks at once, in the same words, as one event. */
+function inOneLine(events: readonly AlertEvent[]): AlertEvent[] {
+  const lines: AlertEvent[] = [];
+  for (const event of events) {
+    const last = lines.at(-1);
+    const same = last !== undefined && last.sink !== "" && event.sink !== "" &&
+      last.message === "" && event.message === "" &&
+      last.at === event.at && last.kind === event.kind && last.text === event.text;
+    if (same) lines[lines.length - 1] = { ...last, sink: `${last.sink}, ${event.sink}` };
+    else lines.push(event);
+  }
+  return lines;
 }

@@ -18,17 +18,20 @@ export const checkCommand: Command = {
     const files = await findRuleFiles(rulePlaces("check", given, setting));
     const rules = await readRules(files, setting, terminal);
     await rules.host.close();
+    // Single files may be looked at alone: the routes are about all rules.
+    const all = given.words.length + given.list("rules").length === 0;
+    const warnings = [...rules.warnings, ...all ? setting.oddRoutes(rules) : []];
     if (given.flag("json")) {
       for (const error of rules.errors) terminal.out(jsonLine(asJson("mistake", error)));
-      for (const warning of rules.warnings) terminal.out(jsonLine(asJson("warning", warning)));
+      for (const warning of warnings) terminal.out(jsonLine(asJson("warning", warning)));
     } else {
       for (const error of rules.errors) terminal.out(showError(error));
-      for (const warning of rules.warnings) terminal.out(`warning: ${showError(warning)}`);
+      for (const warning of warnings) terminal.out(`warning: ${showError(warning)}`);
       const ok = rules.rules.length;
       terminal.log(
         `${plural(files.length, "file")}: ${plural(ok, "rule")} without a mistake, ` +
           `${plural(rules.errors.length, "mistake")} found` +
-          (rules.warnings.length === 0 ? "" : `, ${plural(rules.warnings.length, "warning")}`),
+          (warnings.length === 0 ? "" : `, ${plural(warnings.length, "warning")}`),
       );
     }
     return rules.errors.length === 0 ? exitCode.done : exitCode.finding;

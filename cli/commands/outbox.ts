@@ -1,9 +1,11 @@
 // What is still to be delivered, and what was given up.
 import type { Body, OutboxRow } from "../../core/alert/outbox.ts";
+import { plainText, textOf } from "../../core/alert/text.ts";
 import { exitCode, jsonLine, printable } from "../../core/error.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { plural } from "../../core/number.ts";
 import { findId, openBeside } from "../../core/store_beside.ts";
+import { showAlert } from "../../plugins/sinks/stdout.ts";
 import type { Command } from "../command.ts";
 import { readState } from "../setting.ts";
 import { showTime, table } from "../table.ts";
@@ -51,7 +53,9 @@ export const outboxCommand: Command = {
         state.drop(id);
         terminal.log(`${id} is dropped`);
       } else if (state.retry(id)) terminal.log(`${id} will be sent again`);
-      else terminal.log(`${id} wasn't given up: its next attempt is at ${showTime(row.nextAt)}`);
+      else {terminal.log(
+          `${id} wasn't given up: its next attempt is at ${showTime(row.nextAt)} UTC`,
+        );}
       return exitCode.done;
     } finally {
       state.close();
@@ -91,8 +95,23 @@ function asJson({ created, nextAt, ...row }: OutboxRow): unknown {
   };
 }
 
+/** What it tells, in the words of the default text. */
+function textIn(body: Body): string {
+  if (body.is === "alert") return showAlert(body.alert, false);
+  if (body.is === "notification") return plainText(textOf(body.notification));
+  return "all alerts that fire, as they are when it is sent";
+}
+
 function show(row: OutboxRow, json: boolean, timestamp: string): string {
-  const data = asJson(row);
-  if (json) return jsonLine({ type: "message", timestamp, data });
-  return JSON.stringify(data, null, 2).split("\n").map(printable).join("\n");
+  if (json) return jsonLine({ type: "message", timestamp, data: asJson(row) });
+  const { id, sink, state, body, created, attempts, nextAt, error } = row;
+  const dead = state === "dead";
+  return [
+    `${id}  ${sink}  ${dead ? "given up" : "waits"}`,
+    `  since ${showTime(created)} UTC, ${plural(attempts, "attempt")}` +
+    (dead ? "" : `, the next at ${showTime(nextAt)} UTC`),
+    ...(error === "" ? [] : [`  ${printable(error)}`]),
+    "",
+    textIn(body),
+  ].join("\n");
 }

@@ -2,10 +2,11 @@
 import { userInfo } from "node:os";
 import { makeSilence, silenceState } from "../../core/alert/silence.ts";
 import type { Silence } from "../../core/alert/silence.ts";
-import { showMatcher } from "../../core/alert/matcher.ts";
+import { showMatcher, testOfAll } from "../../core/alert/matcher.ts";
 import { exitCode, jsonLine, missingArgument, printable } from "../../core/error.ts";
+import { plural } from "../../core/number.ts";
 import { showDuration } from "../../core/rule/duration.ts";
-import { findId, openBeside } from "../../core/store_beside.ts";
+import { findId, hasState, openBeside } from "../../core/store_beside.ts";
 import type { Command } from "../command.ts";
 import { readState } from "../setting.ts";
 import { showTime, table } from "../table.ts";
@@ -17,6 +18,7 @@ export const silenceCommand: Command = {
   doc: "keep alerts quiet for some time: nobody is told of what matches",
   words: Infinity,
   options: ["duration", "comment", "author", "all", "state", "config", "json"],
+  optionDocs: { duration: "how long it lasts, such as 30m or 2h; `add` needs it" },
   examples: [
     `dropwatch silence add 'alertname="SocketFilterDrops"' 'owner=~"sync.*"' --duration 2h --comment "upgrade"`,
     "dropwatch silence list",
@@ -24,7 +26,9 @@ export const silenceCommand: Command = {
   ],
   async run(given, terminal) {
     const verb = verbOf("silence", given.words[0], ["add", "list", "expire"]);
-    const state = openBeside(await readState(given), verb === "add");
+    const folder = await readState(given);
+    const isNew = !hasState(folder);
+    const state = openBeside(folder, verb === "add");
     const now = Date.now();
     const show = (silence: Silence): void =>
       terminal.out(
@@ -34,7 +38,7 @@ export const silenceCommand: Command = {
             timestamp: new Date(now).toISOString(),
             data: asJson(silence, now),
           })
-          : `${silence.id}  ${silenceState(silence, now)} until ${showTime(silence.endsAt)}`,
+          : `${silence.id}  ${silenceState(silence, now)} until ${showTime(silence.endsAt)} UTC`,
       );
     try {
       if (verb === "add") {
@@ -50,6 +54,26 @@ export const silenceCommand: Command = {
         });
         state.putSilence(silence);
         show(silence);
+        if (isNew) {
+          terminal.log(
+            `${
+              printable(folder)
+            } had no state: the silence counts for a \`watch\` with this --state`,
+          );
+          return exitCode.done;
+        }
+        const matches = testOfAll(silence.matchers);
+        const about = state.alerts().flatMap(({ message }) =>
+          message?.data.status === "firing" && matches(message.data.labels)
+            ? [printable(message.data.alert)]
+            : []
+        );
+        terminal.log(
+          about.length === 0
+            ? "it matches no alert that fires now; `dropwatch alerts list` shows their labels"
+            : `it matches ${plural(about.length, "alert")} of those that fire now: ` +
+              [...new Set(about)].join(", "),
+        );
       } else if (verb === "expire") {
         const all = state.silences();
         const id = findId(

@@ -4,12 +4,21 @@ import type { AlertMessage } from "../../core/alert/alert.ts";
 import { makeNotification } from "../../core/alert/notification.ts";
 import { closeSink, inWords, untilAborted } from "../../core/alert/sink.ts";
 import type { Delivered, SendContext, Sink } from "../../core/alert/sink.ts";
-import { exitCode, jsonLine, printable, reasonOf, unknownSink } from "../../core/error.ts";
+import {
+  exitCode,
+  jsonLine,
+  missingArgument,
+  printable,
+  reasonOf,
+  unknownSink,
+} from "../../core/error.ts";
+import { nearest } from "../../core/nearest.ts";
 import { sinkMakers } from "../../plugins/sinks/registry.ts";
 import type { Command } from "../command.ts";
 import { readSetting } from "../setting.ts";
+import type { NamedSink } from "../setting.ts";
 import { table } from "../table.ts";
-import { verbOf, wordOf } from "../verb.ts";
+import { verbOf } from "../verb.ts";
 
 /** Milliseconds. */
 const defaultTimeout = 20_000;
@@ -41,9 +50,14 @@ export const sinkCommand: Command = {
         );
       }
     };
-    const { sinks } = await readSetting(given, terminal, undefined, trace);
+    const { sinks, openSinks } = await readSetting(given, terminal, {
+      trace,
+      // A sink of the command line is tried out beside whatever the config has.
+      routed: given.list("sink").length === 0,
+    });
+    const names = sinks.map((sink) => sink.name);
     if (verb === "list") {
-      const rows = Object.values(sinkMakers).map(({ of: { name, value, fromWord, doc } }) => [
+      const kinds = Object.values(sinkMakers).map(({ of: { name, value, fromWord, doc } }) => [
         name,
         fromWord === undefined
           ? "in the config"
@@ -51,17 +65,23 @@ export const sinkCommand: Command = {
         doc,
       ]);
       if (json) {
-        const data = { names: sinks.map(({ name }) => name), kinds: Object.keys(sinkMakers) };
+        const data = { names, kinds: Object.keys(sinkMakers) };
         terminal.out(jsonLine({ type: "sinks", timestamp, data }));
       } else {
-        terminal.out(table(["kind", "written", "what it does"], rows).join("\n"));
-        terminal.log(`set up here: ${sinks.map(({ name }) => name).join(", ")}`);
+        terminal.out([
+          ...table(["set up here", "kind", "what it gets"], sinks.map(rowOf)),
+          "",
+          ...table(["kinds there are", "written", "what it does"], kinds),
+        ].join("\n"));
       }
       return exitCode.done;
     }
-    const name = wordOf("sink test", given.words, "the name of a sink");
-    const sink = sinks.find((each) => each.name === name);
-    if (sink === undefined) throw unknownSink(name, sinks.map((each) => each.name));
+    const [, name] = given.words;
+    if (name === undefined) {
+      throw missingArgument("sink test", `the name of a sink: ${names.join(", ")}`);
+    }
+    if (!names.includes(name)) throw unknownSink(name, names, nearest(name, names));
+    const sink = openSinks(name)[0]!;
     const signal = AbortSignal.any([
       terminal.signal,
       AbortSignal.timeout(sink.timeout ?? defaultTimeout),
@@ -89,6 +109,17 @@ export const sinkCommand: Command = {
     return ok ? exitCode.done : exitCode.finding;
   },
 };
+
+const gets: Readonly<Record<NamedSink["sort"], string>> = {
+  changes: "every change of every alert",
+  groups: "groups of alerts",
+  mirror: "all alerts, again and again",
+  heartbeat: "signs of life",
+};
+
+function rowOf({ name, kind, sort }: NamedSink): readonly string[] {
+  return [printable(name), kind === "own" ? "the config's own" : kind, gets[sort]];
+}
 
 function send(sink: Sink, context: SendContext): Promise<Delivered | void> {
   const alert = testAlert(new Date().toISOString());

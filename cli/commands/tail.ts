@@ -48,7 +48,7 @@ export const tailCommand: Command = {
     "dropwatch tail --json | jq .data.reason",
   ],
   async run(given, terminal) {
-    const setting = await readSetting(given, terminal, showEvery);
+    const setting = await readSetting(given, terminal, { interval: showEvery });
     const facts = await setting.source.facts();
     const predicate = reasonPredicate(given.list("reason"), facts.world);
     const perTick = given.number("limit", 1, 1000) ?? defaultLimit;

@@ -42,9 +42,11 @@ export const watchCommand: Command = {
     const files = await findRuleFiles(setting.rules);
     setting.source.prepare?.(setting.maxKeys);
     const rules = await readRules(files, setting, terminal);
+    const sinks = setting.openSinks();
     const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
-      for (const error of [...rules.errors, ...rules.warnings]) terminal.log(showError(error));
+      const told = [...rules.errors, ...rules.warnings, ...setting.oddRoutes(rules)];
+      for (const error of told) terminal.log(showError(error));
       if (rules.rules.length === 0) {
         terminal.log("no rule could be loaded: nothing to watch");
         return exitCode.finding;
@@ -55,7 +57,7 @@ export const watchCommand: Command = {
       const summary = await runPipeline({
         source: setting.source,
         rules,
-        sinks: setting.sinks,
+        sinks,
         routing: setting.routing,
         externalURL: setting.externalURL,
         interval: setting.interval,

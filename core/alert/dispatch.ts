@@ -2,6 +2,7 @@
 // as Alertmanager decides it. Nothing is sent here: what is to be told goes to the outbox.
 import * as v from "valibot";
 import { printable } from "../error.ts";
+import { showNumber } from "../number.ts";
 import type { AlertData, AlertMessage } from "./alert.ts";
 import { becomesSteady, noFlap, noteChange, remembersChanges } from "./flap.ts";
 import type { Flap } from "./flap.ts";
@@ -456,7 +457,9 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
     inhibitor.set(fingerprint, labels, fires);
     const text = printable(data.annotations["summary"] ?? "");
     const kind = fires ? "fired" : "resolved";
-    const numbers = fires ? `value ${data.value}` : `peak ${data.peak}, ${data.total} in all`;
+    const numbers = fires
+      ? `value ${showNumber(data.value)}`
+      : `peak ${showNumber(data.peak)}, ${showNumber(data.total)} in all`;
     journal.note({ at: now, kind, fingerprint, text: `${data.alert}: ${text} (${numbers})` });
     if (routing.flapping !== undefined && noteChange(entry.flap, now, routing.flapping)) {
       flapping.add(fingerprint);

@@ -83,6 +83,17 @@ describe("a sign of life", () => {
     expect(beats).toEqual([]);
   });
 
+  test("that waits for the first counts alone is no trouble to be told of", async () => {
+    let trouble: string | undefined = "drops aren't counted yet";
+    const { clock, beats, said, hearts } = heartOf({ trouble: () => trouble });
+    hearts.begin();
+    await clock.until(second);
+    trouble = undefined;
+    await clock.until(10 * second);
+    expect(beats).toEqual([5]);
+    expect(said).toEqual([]);
+  });
+
   test("isn't given while all isn't well, and is within five seconds when it is", async () => {
     let trouble: string | undefined = "drops aren't counted";
     const { clock, beats, said, hearts } = heartOf({ trouble: () => trouble });

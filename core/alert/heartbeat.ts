@@ -62,10 +62,14 @@ export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions)
     if (what !== "") log(`${sink.name}: no sign of life: ${what}`);
     else log(`${sink.name}: gives a sign of life every ${showDuration(sink.every)} again`);
   };
+  const looked = new Set<HeartbeatSink>();
   const beat = async (sink: HeartbeatSink): Promise<void> => {
     const why = trouble();
+    // At the first look nothing is counted yet on most machines: that is a start, and no trouble.
+    const starts = !looked.has(sink);
+    looked.add(sink);
     if (why !== undefined) {
-      say(sink, why);
+      if (!starts) say(sink, why);
       return after(sink, Math.min(sink.every, firstRetry));
     }
     const attempt = new AbortController();

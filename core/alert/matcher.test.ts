@@ -121,6 +121,13 @@ describe("a matcher", () => {
     });
   }
 
+  test("with two operators is a slip: a value that begins with one stands in quotes", () => {
+    for (const text of ["a==b", "a!==b", "a = ~b", "a=~=b"]) {
+      expect(failure(text).message).toContain("begins with = or ~ stands in quotes");
+    }
+    expect(parseMatcher('a="=b"')).toEqual({ name: "a", op: "=", value: "=b" });
+  });
+
   test("with a pattern that is none of RE2's says why", () => {
     const why = (text: string): string => failure(text).message;
     expect(why("a=~(")).toBe(

@@ -28,6 +28,10 @@ const example = `a matcher like 'severity="critical"'`;
 export function parseMatcher(text: string): Matcher {
   const [, name, op, quoted, bare] = (text.length > longest ? null : form.exec(text)) ?? [];
   if (name === undefined) throw badMatcher(text, example);
+  // `severity==critical` would be about a severity "=critical", which nothing ever has.
+  if (/^[=~]/.test(bare ?? "")) {
+    throw badMatcher(text, `${example}; a value that begins with = or ~ stands in quotes`);
+  }
   const value = (quoted ?? bare!).replace(/\\(.)/gs, (whole, c: string) => escapes[c] ?? whole);
   const matcher = { name, op: op as Matcher["op"], value };
   testOf(matcher); // A pattern that is none is told here.

@@ -266,6 +266,14 @@ describe("a config", () => {
       'Cannot use route.routes.0.matchers.0 = "severity": ' +
         `expected a matcher like 'severity="critical"'`,
     );
+    const severity = (matcher: string): unknown => ({
+      route: { routes: [{ matchers: [matcher] }] },
+    });
+    expect(failure(severity("severity=critcal")).message).toBe(
+      'Cannot use route.routes.0.matchers.0 = "severity=critcal": ' +
+        "expected a severity: critical, warning or info",
+    );
+    expect(failure(severity("severity!=page")).code).toBe("BAD_CONFIG");
     expect(
       failure({ inhibitRules: [{ sourceMatchers: ["a=~("], targetMatchers: ["b=c"] }] }).message,
     )

@@ -124,13 +124,19 @@ const labelNames = v.pipe(
     `labels, or ["..."] alone: each alert by itself`,
   ),
 );
+/** What an alert's severity may be asked for; none is what no alert has. */
+const severities: ReadonlySet<string> = new Set(["critical", "warning", "info", ""]);
 const matchers = v.array(
   v.pipe(
     v.string(`a matcher like 'severity="critical"'`),
     v.rawCheck(({ dataset, addIssue }) => {
       if (!dataset.typed) return;
       try {
-        parseMatcher(dataset.value);
+        const { name, op, value } = parseMatcher(dataset.value);
+        // A route that is about nothing is found out at night.
+        if (name === "severity" && !op.endsWith("~") && !severities.has(value)) {
+          addIssue({ message: "a severity: critical, warning or info" });
+        }
       } catch (thrown) {
         const { expected } = (thrown as DropwatchError).data as { readonly expected: string };
         addIssue({ message: expected });

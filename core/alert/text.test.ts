@@ -24,6 +24,14 @@ describe("the title of a notification", () => {
     expect(titleOf([{ endsAt }])).toBe("RESOLVED SocketFilterDrops: a socket refuses packets");
   });
 
+  test("says which machine it is about, before what may be cut off", () => {
+    const titleOn = (...alerts: readonly Partial<AlertData>[]): string =>
+      textOf(notificationOf(alerts.map(alertOf)), "web-3").title;
+    expect(titleOn({})).toBe("FIRING SocketFilterDrops on web-3: a socket refuses packets");
+    expect(titleOn({}, {})).toBe("FIRING (2) SocketFilterDrops on web-3: a socket refuses packets");
+    expect(titleOn({ endsAt })).toMatch(/^RESOLVED SocketFilterDrops on web-3: /);
+  });
+
   test("has the alert's name twice where it has no summary", () => {
     expect(titleOf([{ alert: "X", annotations: {} }])).toBe("FIRING X: X");
   });
@@ -70,7 +78,7 @@ describe("the text of an alert that fires", () => {
       ["value", "250.5"],
       ["peak", "300"],
       ["drops", "12,345"],
-      ["since", "2026-01-02T03:04:05.000Z"],
+      ["since", "2026-01-02 03:04:05 UTC"],
     ]);
   });
 
@@ -98,7 +106,7 @@ describe("the text of an alert that fires", () => {
       evidence: { kept: 1, site: "tcp_v4_rcv", source: "https://src.example/tcp.c#L1" },
     });
     expect(title).toBe("short");
-    expect(body).toEqual(["long", "team: net", "in tcp_v4_rcv  https://src.example/tcp.c#L1"]);
+    expect(body).toEqual(["long", "team: net", "in tcp_v4_rcv"]);
     expect(links).toEqual([
       { text: "runbook", url: "https://run.example/book" },
       { text: "kernel source", url: "https://src.example/tcp.c#L1" },
@@ -261,10 +269,10 @@ describe("a notification as lines", () => {
     ], { externalURL: "https://d.example/" });
     expect(plainText(text).split("\n")).toEqual([
       "FIRING (1, 1 resolved) SocketFilterDrops, Other: a socket refuses packets",
-      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02T03:04:05.000Z",
+      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02 03:04:05 UTC",
       "in tcp_v4_rcv",
       "another",
-      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02T03:04:05.000Z, lasted 1h30m",
+      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02 03:04:05 UTC, lasted 1h30m",
       "dashboard: https://d.example/",
     ]);
   });

@@ -45,12 +45,12 @@ export interface NotificationText {
 /** What a function of the config makes of a notification: plain text, which the sink escapes. */
 export type OwnText = string | { readonly title: string; readonly body?: string };
 
-/** The default text of a notification. */
-export function textOf(notification: Notification): NotificationText {
+/** The default text of a notification; with `host`, the machine that it is about is in the title. */
+export function textOf(notification: Notification, host: string = ""): NotificationText {
   const { alerts, firing, resolved, truncatedAlerts, status, externalURL } = notification;
   const [worst] = alerts;
   return {
-    title: printable(titleOf(notification)),
+    title: printable(titleOf(notification, host)),
     status,
     severity: worst?.severity ?? "info",
     alerts: alerts.map(alertText),
@@ -99,14 +99,19 @@ export function plainText(text: NotificationText): string {
   ].join("\n");
 }
 
-function titleOf({ status, reason, alerts, firing, resolved }: Notification): string {
+function titleOf(
+  { status, reason, alerts, firing, resolved }: Notification,
+  host: string,
+): string {
   const [worst] = alerts;
   if (worst === undefined) return "no alert";
   const head = status === "firing" ? "FIRING" : "RESOLVED";
   const test = reason === "test" ? "TEST " : "";
   const flapping = reason === "alert is flapping" ? "FLAPPING " : "";
+  // Early: a phone that is locked shows the beginning alone.
+  const on = host === "" ? "" : ` on ${host}`;
   if (firing + resolved === 1) {
-    return `${test}${flapping}${head} ${worst.alert}: ${summaryOf(worst)}`;
+    return `${test}${flapping}${head} ${worst.alert}${on}: ${summaryOf(worst)}`;
   }
   const names = [...new Set(alerts.map(({ alert }) => alert))];
   const few = names.length <= 3
@@ -115,7 +120,7 @@ function titleOf({ status, reason, alerts, firing, resolved }: Notification): st
   const counts = status === "firing"
     ? `${showNumber(firing)}${resolved > 0 ? `, ${showNumber(resolved)} resolved` : ""}`
     : showNumber(resolved);
-  return `${test}${flapping}${head} (${counts}) ${few}: ${summaryOf(worst)}`;
+  return `${test}${flapping}${head} (${counts}) ${few}${on}: ${summaryOf(worst)}`;
 }
 
 function summaryOf(alert: AlertData): string {
@@ -130,13 +135,14 @@ function alertText(alert: AlertData): AlertText {
     .map(([name, text]) => [printable(name), text === "" ? "unknown" : printable(text)]);
   facts.push(["value", `${atLeast}${showNumber(value)}`], ["peak", showNumber(peak)]);
   facts.push([alert.of === "health" ? "times" : "drops", `${atLeast}${showNumber(total)}`]);
-  facts.push(["since", startsAt]);
+  facts.push(["since", showMoment(startsAt)]);
   if (endsAt !== null) {
     facts.push(["lasted", showDuration(Date.parse(endsAt) - Date.parse(startsAt))]);
   }
   if (lost > 0) facts.push(["lost", showNumber(lost)]);
   const { summary: _, description, runbook, ...others } = annotations;
   const firing = alert.status === "firing";
+  const source = linksOf([["kernel source", alert.evidence.source]]);
   return {
     title: printable(summaryOf(alert)),
     status: alert.status,
@@ -146,11 +152,17 @@ function alertText(alert: AlertData): AlertText {
       ? [
         ...(description === undefined ? [] : [printable(description)]),
         ...Object.entries(others).map(([name, text]) => `${printable(name)}: ${printable(text)}`),
-        ...evidenceLines(alert.evidence),
+        // Where it is a link its URL is noise on a phone.
+        ...evidenceLines(source.length === 0 ? alert.evidence : { ...alert.evidence, source: "" }),
       ]
       : [],
-    links: firing ? linksOf([["runbook", runbook], ["kernel source", alert.evidence.source]]) : [],
+    links: firing ? [...linksOf([["runbook", runbook]]), ...source] : [],
   };
+}
+
+/** A time as people read it: `2026-01-02 03:04:05 UTC`. */
+function showMoment(iso: string): string {
+  return `${iso.slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** Links of what is a URL. */

@@ -47,6 +47,7 @@ const sinkWith = (
 const plainContext: SinkContext = {
   ...testSetting,
   name: "alertmanager",
+  host: "",
   now: Date.now,
   secret: (_, secret) => String(secret),
   keepSecret: () => {},
@@ -272,6 +273,23 @@ describe("to several members", () => {
     expect(members[0].received[0]!.body).toBe(members[1].received[0]!.body);
   });
 
+  test("gets alerts with the machine that they are of: the same alert of two machines stays two", async () => {
+    const added = async (
+      options: Partial<AlertmanagerOptions>,
+      labels: Readonly<Record<string, string>> = {},
+    ): Promise<readonly unknown[]> => {
+      await sinkWith({ urls: members[0].url("/"), ...options }, { host: "web-3" })
+        .mirror([alertOf({ labels })], context);
+      const [{ labels: { instance, site } }] = JSON.parse(members[0].received.at(-1)!.body);
+      return [instance, site];
+    };
+    expect(await added({})).toEqual(["web-3", undefined]);
+    expect(await added({}, { instance: "own" })).toEqual(["own", undefined]);
+    expect(await added({}, { instance: "" })).toEqual(["web-3", undefined]);
+    expect(await added({ labels: { site: "b" } })).toEqual([undefined, "b"]);
+    expect(await added({ labels: {} })).toEqual([undefined, undefined]);
+  });
+
   test("one is enough, and the other is told of once, and once when it is back", async () => {
     const sink = both();
     members[1].answers(503, {}, "no");
@@ -411,6 +429,7 @@ describe("options", () => {
     expect(() => sinkWith({ urls, bearer: "a\nb: c" })).toThrow("ASCII without white space");
     expect(() => sinkWith({ urls, basic: { user: "a:b", password: "c" } }))
       .toThrow("without a colon");
+    expect(() => sinkWith({ urls, labels: { "a-b": "c" } })).toThrow("its labels");
     expect(() => sinkWith({ urls: [] })).toThrow("expected a URL, or a list of them");
     expect(() => sinkWith({ urls: ["http://x.example/", "x"] })).toThrow("must begin with http");
   });

@@ -18,6 +18,8 @@ export interface AlertmanagerOptions {
   readonly urls: Secret | readonly Secret[];
   /** How often what fires is sent again; 1m. */
   readonly every?: Duration;
+  /** Added to each alert that hasn't got them; `{ instance: HOST }`, this machine's name. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** A name and a password, as a proxy in front of Alertmanager may want them. */
   readonly basic?: { readonly user: string; readonly password: Secret };
   /** A token, likewise. */
@@ -44,6 +46,11 @@ export const alertmanager: SinkMaker<AlertmanagerOptions> = sinkKind<Alertmanage
       "a URL, or a list of them",
     ),
     every: v.optional(everySchema),
+    labels: v.optional(v.record(
+      v.pipe(v.string(), v.regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/)),
+      v.string(),
+      "labels with texts",
+    )),
     basic: v.optional(v.strictObject(
       { user: v.string("a text"), password: SecretSchema },
       "{ user, password }",
@@ -75,13 +82,18 @@ export function alertmanagerSink(
   const members = ([options.urls].flat() as Secret[]).map((url) => memberAt(url, context));
   const headers = { "content-type": "application/json", ...authorization(options, context) };
   const every = milliseconds(options.every ?? "1m");
+  // Without them the same alert of two machines is one, and its end on one of them the end of both.
+  const { host } = context;
+  const added = options.labels ?? (host === "" ? {} : { instance: host });
   return {
     name: context.name,
     every,
     keepResolved,
     async mirror(alerts, { signal }) {
       const now = context.now();
-      const bodies = batches(alerts.map(({ data }) => posted(data, now + 4 * every)));
+      const bodies = batches(
+        alerts.map(({ data }) => posted(withLabels(data, added), now + 4 * every)),
+      );
       const failures = await Promise.all(members.map(async (member) => {
         const failure = await sendAll(member.url, bodies);
         tellChange(member, failure);
@@ -160,6 +172,12 @@ function authorization(
   const pair = Buffer.from(`${basic.user}:${password}`).toString("base64");
   context.keepSecret(pair);
   return { authorization: `Basic ${pair}` };
+}
+
+/** As Prometheus adds its external labels: what the alert says itself stays. */
+function withLabels(alert: AlertData, added: Readonly<Record<string, string>>): AlertData {
+  const own = Object.entries(alert.labels).filter(([, value]) => value !== "");
+  return { ...alert, labels: { ...added, ...Object.fromEntries(own) } };
 }
 
 /**

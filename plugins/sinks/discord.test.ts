@@ -65,7 +65,7 @@ describe("a message", () => {
         color: 0xd32f2f,
         description: [
           "The filter says no\\.",
-          "in sk\\_filter\\_trim\\_cap  https\\://git\\.example/f\\.c",
+          "in sk\\_filter\\_trim\\_cap",
           "[runbook](https://runbooks.example/a%28b%29)",
           "[kernel source](https://git.example/f.c)",
           "[dashboard](https://drops.example/)",
@@ -74,7 +74,7 @@ describe("a message", () => {
           { name: "value", value: "250\\.5", inline: true },
           { name: "peak", value: "300", inline: true },
           { name: "drops", value: "12,345", inline: true },
-          { name: "since", value: "2026\\-01\\-02T03\\:04\\:05\\.000Z", inline: true },
+          { name: "since", value: "2026\\-01\\-02 03\\:04\\:05 UTC", inline: true },
           { name: "ownerInode", value: "4711", inline: true },
           { name: "owner", value: "nginx\\_1", inline: true },
         ],

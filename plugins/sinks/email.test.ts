@@ -156,7 +156,7 @@ describe("a letter", () => {
     const mail = await letter(notificationOf([alert], { externalURL: "https://dash.example/" }));
     expect(bodyOf(mail, "text/plain").trimEnd()).toBe([
       "FIRING SocketFilterDrops: a socket refuses packets",
-      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02T03:04:05.000Z",
+      "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02 03:04:05 UTC",
       "look at its filter",
       "runbook: https://x.example/run?a=1&b=2",
       "dashboard: https://dash.example/",
@@ -301,6 +301,16 @@ describe("a connection", () => {
     expect(server.mails.map(({ encrypted, user }) => [encrypted, user])).toEqual([[true, "me"]]);
   });
 
+  test("goes by a URL, which is a secret where it has a password in it", async () => {
+    await serve({});
+    const clear: string[] = [];
+    const inTheClear = (option: string): void => void clear.push(option);
+    await send(sinkTo({ url: `smtp://127.0.0.1:${server.port}` }, { inTheClear }));
+    expect([server.mails.length, clear]).toEqual([1, []]);
+    sinkTo({ url: "smtp://me:s3cret@mail.example.com" }, { inTheClear });
+    expect(clear).toEqual(["url"]);
+  });
+
   test("is encrypted from the start where that is asked, by options or a URL", async () => {
     const certificate = makeCertificate(folder);
     await serve({ certificate, secure: true, login });
@@ -390,7 +400,8 @@ describe("an answer", () => {
     expect([final, message]).toEqual([true, "answered 535 5.7.8 no: ••• •••"]);
     expect(traced.join()).not.toContain("n0t right");
     expect(traced.join()).not.toContain(plain);
-    expect(traced[0]).toContain("Subject: FIRING SocketFilterDrops");
+    expect(traced[0]).toMatch(/^Subject: FIRING SocketFilterDrops.*[^\r]$/m);
+    expect(traced[0]).not.toContain("\r");
   });
 
   test("that refuses some of the recipients is told, and the letter delivered to the others", async () => {

@@ -129,7 +129,7 @@ export function emailSink(options: EmailOptions, context: SinkContext): GroupSin
           `SMTP ${place}`,
           `from ${from.address} to ${to.map(({ address }) => address).join(", ")}`,
           "",
-          bytes.subarray(0, bytes.indexOf("\r\n\r\n")).toString(),
+          bytes.subarray(0, bytes.indexOf("\r\n\r\n")).toString().replaceAll("\r\n", "\n"),
           "",
           letter.options.text,
         ].join("\n"),
@@ -245,7 +245,9 @@ function serverOf(options: EmailOptions, context: SinkContext): Server {
     if ([host, port, secure, user, password].some((option) => option !== undefined)) {
       throw badSinkOption("email", "its url stands for host, port, secure, user and password");
     }
-    return serverOfUrl(context.secret("url", url), context);
+    // Without a password there is nothing in it to be hidden.
+    const open = typeof url === "string" && URL.canParse(url) && new URL(url).password === "";
+    return serverOfUrl(open ? url : context.secret("url", url), context);
   }
   if ((user === undefined) !== (password === undefined)) {
     throw badSinkOption("email", "it needs a user and a password, or neither");

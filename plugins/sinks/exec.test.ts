@@ -101,7 +101,7 @@ describe("the program", () => {
         "DROPWATCH_FIRING=1",
         "DROPWATCH_RESOLVED=0",
         "DROPWATCH_TEXT=FIRING SocketFilterDrops: a socket refuses packets",
-        "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02T03:04:05.000Z",
+        "ownerInode 4711, value 250.5, peak 300, drops 12,345, since 2026-01-02 03:04:05 UTC",
       ]
     ) {
       expect(lines).toContain(line);

@@ -79,7 +79,7 @@ export async function request(
   if (ok && trace === undefined) await response.body?.cancel();
   trace?.("got", `${status}\n\n${safe(printableLines(text))}`);
   if (ok) return { status, text: "", retryAfter: waits };
-  const short = printable(safe(text).slice(0, 200));
+  const short = printable(safe(text).trim().slice(0, 200));
   const wait = waits ?? waitIn?.(text);
   throw new DeliveryError(`answered ${status}${short === "" ? "" : `: ${short}`}`, {
     final: !again(status),

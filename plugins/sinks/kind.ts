@@ -25,7 +25,7 @@ export interface CommonOptions {
   readonly rate?: Rate;
   /** The text in place of the default one; what it returns is plain text. */
   readonly text?: (notification: Notification) => OwnText;
-  /** Whether it is told of alerts that are over while others of the group fire. */
+  /** Whether it is told of ends, of one alert and of all; true. */
   readonly sendResolved?: boolean;
 }
 
@@ -42,6 +42,8 @@ export interface SinkContext {
   /** Milliseconds since 1970. */
   now(): number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The name of the machine that alerts are about; empty where it is of no interest. */
+  readonly host: string;
   /**
    * Reads a secret, without the white space at its end. It is hidden from then on.
    *

@@ -93,8 +93,9 @@ export function pagerdutyEvent(
     jsonLine({
       routing_key: routingKey,
       event_action: status === "firing" ? "trigger" : "resolve",
-      // Stays the same, and within 255 characters, whatever the group's labels are.
-      dedup_key: createHash("sha256").update(groupKey).digest("hex"),
+      // Stays the same, and within 255 characters, whatever the group's labels are. Another machine's
+      // group of the same key is another incident: its end must not be the end of this one.
+      dedup_key: createHash("sha256").update(`${source}\n${groupKey}`).digest("hex"),
       payload: {
         summary: shorten(text.title.trim().toWellFormed(), maxSummary) || "no alert",
         source: field(source),

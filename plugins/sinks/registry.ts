@@ -6,6 +6,7 @@ import type { Sink } from "../../core/alert/sink.ts";
 import { ownText, textOf } from "../../core/alert/text.ts";
 import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
+import { nearest } from "../../core/nearest.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { readOptions, readSecret } from "./kind.ts";
@@ -28,10 +29,10 @@ import { webhook } from "./webhook.ts";
 /** What all sinks of a run are made with. */
 export type SinkSetting =
   & Pick<SinkContext, "json" | "colour" | "out" | "log" | "env">
-  & Partial<Pick<SinkContext, "trace" | "now">>
+  & Partial<Pick<SinkContext, "trace" | "now" | "host">>
   & {
-    /** Whether secrets in the clear are warned about. */
-    readonly warn?: boolean;
+    /** Is told of each secret that stands in the config itself: `url`, of `chat`. */
+    readonly inTheClear?: (option: string, sink: string) => void;
   };
 
 const makers = [
@@ -80,11 +81,10 @@ export function describeSink(given: string | Sink | SinkSpec): SinkDescription {
     return { name: given.name, sort, sendResolved, text: textOf };
   }
   const kindName = typeof given === "string" ? given.split("=", 1)[0]! : given.kind;
-  const kind = sinkMakers[kindName]?.of;
-  if (kind === undefined) throw unknownSink(kindName, Object.keys(sinkMakers));
+  const kind = kindOf(kindName);
   const { name = kindName, text, sendResolved }: CommonOptions = typeof given === "string"
     ? {}
-    : given.options;
+    : given.options ?? {};
   return {
     name,
     sort: kind.sort,
@@ -112,15 +112,43 @@ export interface SinkDescription extends Pick<SinkKind<never>, "name" | "sort"> 
 }
 
 /**
+ * Checks what a word or a config's options say, as far as that can be said without secrets.
+ *
+ * @throws DropwatchError UNKNOWN_SINK, UNKNOWN_SINK_OPTION, BAD_SINK_OPTION.
+ */
+export function checkSink(given: string | Sink | SinkSpec, env: SinkSetting["env"]): void {
+  if (typeof given === "string") {
+    const [kind, options] = ofWord(given, env);
+    readOptions(kind, options);
+  } else if ("kind" in given) readOptions(kindOf(given.kind), given.options);
+}
+
+function kindOf(name: string): SinkKind<never> {
+  const kind = Object.hasOwn(sinkMakers, name) ? sinkMakers[name]!.of : undefined;
+  if (kind === undefined) throw noKind(name, Object.keys(sinkMakers));
+  return kind;
+}
+
+function ofWord(word: string, env: SinkSetting["env"]): [SinkKind<never>, never] {
+  const [name = ""] = word.split("=", 1);
+  const kind = Object.hasOwn(sinkMakers, name) ? sinkMakers[name]!.of : undefined;
+  if (kind?.fromWord === undefined) throw noKind(name, sinkUsages);
+  return [kind, kind.fromWord(word.slice(name.length + 1), env)];
+}
+
+function noKind(name: string, known: readonly string[]): Error {
+  return unknownSink(name, known, nearest(name, Object.keys(sinkMakers)));
+}
+
+/**
  * Makes the sink that a word stands for.
  *
  * @throws DropwatchError UNKNOWN_SINK, BAD_SINK_OPTION.
  */
 export function makeSink(word: string, setting: SinkSetting): Sink {
-  const [name = ""] = word.split("=", 1);
-  const kind = sinkMakers[name]?.of;
-  if (kind?.fromWord === undefined) throw unknownSink(name, sinkUsages);
-  return makeOfKind(kind, kind.fromWord(word.slice(name.length + 1), setting.env), setting);
+  const [kind, options] = ofWord(word, setting.env);
+  // A shell's history has what is in a word anyway.
+  return makeOfKind(kind, options, { ...setting, inTheClear: () => {} });
 }
 
 /**
@@ -129,9 +157,7 @@ export function makeSink(word: string, setting: SinkSetting): Sink {
  * @throws DropwatchError UNKNOWN_SINK, UNKNOWN_SINK_OPTION, BAD_SINK_OPTION.
  */
 export function makeSinkOf({ kind: name, options }: SinkSpec, setting: SinkSetting): Sink {
-  const kind = sinkMakers[name]?.of;
-  if (kind === undefined) throw unknownSink(name, Object.keys(sinkMakers));
-  return makeOfKind(kind, options as never, setting, setting.warn ?? true);
+  return makeOfKind(kindOf(name), options as never, setting);
 }
 
 /** How short a secret may be for being hidden: a shorter one is in every second word. */
@@ -141,7 +167,6 @@ function makeOfKind<Options extends object>(
   kind: SinkKind<Options>,
   given: Options,
   setting: SinkSetting,
-  warn = false,
 ): Sink {
   const options = readOptions(kind, given);
   const { rate = kind.rate, sendResolved, text, name = kind.name } = options as CommonOptions;
@@ -155,29 +180,25 @@ function makeOfKind<Options extends object>(
   const hide = (line: string): string =>
     [...secrets].sort((a, b) => b.length - a.length)
       .reduce((rest, secret) => rest.replaceAll(secret, "•••"), line);
-  const { trace } = setting;
+  const { trace, host = "" } = setting;
   const sink = kind.make(options, {
     name,
     json: setting.json,
     colour: setting.colour,
     out: setting.out,
     env: setting.env,
+    host,
     now: setting.now ?? Date.now,
     log: (line) => setting.log(hide(line)),
     secret(option: string, secret: Secret) {
       const read = readSecret(kind.name, option, secret, setting.env);
-      if (warn && typeof secret === "string") {
-        setting.log(
-          `the sink ${name} has its ${option} in the clear: { env: "NAME" } or { file: "PATH" } keeps it ` +
-            `out of the config`,
-        );
-      }
+      if (typeof secret === "string") setting.inTheClear?.(option, name);
       keepSecret(read);
       return read;
     },
     keepSecret,
     hide,
-    text: (notification) => textFor(notification, text, name, setting.log),
+    text: (notification) => textFor(notification, text, name, setting.log, host),
     trace: trace === undefined ? undefined : (direction, lines) => trace(direction, hide(lines)),
   });
   return Object.assign(
@@ -194,8 +215,9 @@ function textFor(
   own: CommonOptions["text"],
   name: string,
   log: (text: string) => void,
+  host: string,
 ): NotificationText {
-  if (own === undefined) return textOf(notification);
+  if (own === undefined) return textOf(notification, host);
   try {
     const made = own(notification);
     if (typeof made === "string" || typeof made?.title === "string") {
@@ -204,6 +226,6 @@ function textFor(
     throw badSinkOption(name, "its text returns no text");
   } catch (thrown) {
     log(`${name}: the text of the config failed (${reasonOf(thrown)}): the default one is sent`);
-    return textOf(notification);
+    return textOf(notification, host);
   }
 }

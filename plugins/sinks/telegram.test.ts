@@ -79,9 +79,9 @@ describe("a message", () => {
       "value 250.5",
       "peak 300",
       "drops 12,345",
-      "since 2026-01-02T03:04:05.000Z",
+      "since 2026-01-02 03:04:05 UTC",
       "look at the filter",
-      "in sk_filter_trim_cap+0x9b  https://elixir.example/sk_filter_trim_cap",
+      "in sk_filter_trim_cap+0x9b",
       "runbook · kernel source",
       "dashboard",
     ].join("\n"));

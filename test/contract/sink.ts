@@ -432,6 +432,12 @@ function urlContract(name: string, contract: Omit<HttpSinkContract, "read" | "sh
         expect(message).not.toMatch(token);
       });
 
+      test("and the answer stands in one line, without its end of line", async () => {
+        receiver.answers(404, {}, "page not found\n");
+        expect((await failure(receiver.url(paths[0]))).message)
+          .toBe("answered 404: page not found");
+      });
+
       test("where it has a name and a password", async () => {
         const url = receiver.url("/").replace("http://", "http://somebody:s3cret@");
         receiver.answers(404, {}, "not here");
