@@ -348,6 +348,9 @@ describe("a source that can't run has exit code 3", () => {
   });
 });
 
+/** A process for each command takes its time on a busy machine. */
+const manyProcesses = 30_000;
+
 describe("--version", () => {
   test("is the one of package.json and deno.json, for each command too", async () => {
     const versions = await Promise.all(
@@ -360,7 +363,7 @@ describe("--version", () => {
     for (const told of await Promise.all(all.map((args) => run(...args)))) {
       expect(told).toEqual({ out: `dropwatch ${versions[0]}\n`, log: "", code: 0 });
     }
-  });
+  }, manyProcesses);
 });
 
 describe("--help", () => {
@@ -381,7 +384,7 @@ describe("--help", () => {
       expect(out).toMatch(/\nexamples:\n( {2}dropwatch .*\n)+$/);
       expect([log, code]).toEqual(["", 0]);
     }
-  });
+  }, manyProcesses);
 
   test("is shown where nothing else is right: no rules, no kernel, no NAME", async () => {
     const args = ["reason", "--help", "--source", "replay:nowhere"];

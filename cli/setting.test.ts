@@ -80,10 +80,12 @@ export default defineConfig({
 
   test("gives each sink a name of its own, and takes none away that the config gives", async () => {
     const { sinks } = await read(`
-const sink = (name) => ({ name, send: async () => {} });
-export default { sinks: [sink("pager-2"), sink("pager"), sink("pager"), sink("pager")] };
+const own = { name: "webhook-2", send: async () => {} };
+const url = "webhook=http://x.example/";
+export default { sinks: [own, url, url, url] };
 `);
-    expect(sinks.map(({ name }) => name)).toEqual(["pager-2", "pager", "pager-3", "pager-4"]);
+    expect(sinks.map(({ name }) => name))
+      .toEqual(["webhook-2", "webhook", "webhook-3", "webhook-4"]);
   });
 
   test("has sinks of its own whose names and times can be used", async () => {
