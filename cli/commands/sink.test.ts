@@ -77,7 +77,7 @@ describe("a test of a sink", () => {
 
   test("prints JSON alone with --json", async () => {
     const { out, said } = await tested(
-      `every: 60_000, beat: async () => ({ answer: "\\n\\u001b[31m" })`,
+      `every: 60000, beat: async () => ({ answer: "\\n\\u001b[31m" })`,
       "--json",
     );
     expect(said).toEqual([]);
