@@ -196,6 +196,23 @@ describe("watch over a capture", () => {
     expect(code).toBe(0);
   });
 
+  test("tells what an alert was made of when it fired, however far is read by then", async () => {
+    // A minute with 100 drops a second, of which one was kept whole.
+    const lines = Array.from({ length: 60 }, (_, second) => [
+      ["s", 1, 0, "sk_filter", `sk_filter+${second}`, "SOCKET_FILTER", "a"],
+      ["t", start + 1000 * second, 1, 0, 0, 0, 100],
+    ]).flat();
+    const head = { ...JSON.parse(ticks), evidence: ["reason", "comm"] };
+    const all = [head, ["k", 0, "SOCKET_FILTER", "a"], ["w", 0, "udp_rcv;sk_filter"], ...lines];
+    const text = all.map((line) => JSON.stringify(line)).join("\n");
+    const source = `replay:${await folder.write("kept.ndjson", text)}`;
+    const [fired] = objects(await run("--rules", "rules", "--source", source, "--json"));
+    // The rule's window is a second.
+    const second = (Date.parse(fired!.timestamp) - start) / 1000;
+    expect([fired!.type, fired!.data.evidence.kept, fired!.data.evidence.at])
+      .toEqual(["alert.firing", 1, `sk_filter+${second}`]);
+  });
+
   test("with --json has nothing but objects on stdout, the sums among them", async () => {
     const ended = await replay("watch", "--rules", "rules", "--json");
     const told = objects(ended);

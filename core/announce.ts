@@ -85,6 +85,7 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
     announce(transitions, at) {
       for (const each of transitions) options.onTransition(each);
       if (!options.anybody) return;
+      for (const each of transitions) notifier.notice(each);
       for (const [alert, own] of Map.groupBy(transitions, ({ rule }) => rule.alert)) {
         inOrder(alert, () => notify(own, at));
       }

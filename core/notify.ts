@@ -21,6 +21,8 @@ export interface NotifyOptions {
 }
 
 export interface Notifier {
+  /** Looks at what an alert is made of while its tick is the newest: a capture is read far ahead of texts. */
+  notice(transition: Transition): void;
   message(transition: Transition): Promise<AlertMessage>;
   /** What was sent of an alert that fires; nothing is while its rule is in shadow. */
   sent(rule: CheckedRule, labels: Transition["labels"]): AlertData | undefined;
@@ -47,6 +49,7 @@ export function labelsOf(rule: CheckedRule, labels: Transition["labels"]): Recor
 
 export function makeNotifier(options: NotifyOptions): Notifier {
   /** By fingerprint. */
+  const noticed = new WeakMap<Transition, AlertEvidence>();
   const fired = new Map<
     string,
     {
@@ -57,6 +60,11 @@ export function makeNotifier(options: NotifyOptions): Notifier {
     }
   >();
   return {
+    notice(transition) {
+      if (transition.change !== "firing") return;
+      const evidence = options.evidence(transition);
+      if (evidence !== undefined) noticed.set(transition, evidence);
+    },
     isKnown: (fingerprint) => fired.has(fingerprint),
     now(fingerprint, stateOf) {
       const known = fired.get(fingerprint);
@@ -86,6 +94,8 @@ export function makeNotifier(options: NotifyOptions): Notifier {
       // As with Prometheus, an alert that ends says what it said when it fired: "refuses 0 packets/s"
       // would tell nobody what is over.
       const before = fired.get(print)?.data;
+      const evidence = before?.evidence ?? noticed.get(transition) ??
+        options.evidence(transition) ?? {};
       const annotations = before?.annotations ?? await annotate(transition, labels, options);
       const at = new Date(transition.at).toISOString();
       const data: AlertData = {
@@ -103,7 +113,7 @@ export function makeNotifier(options: NotifyOptions): Notifier {
         fingerprint: print,
         exact,
         lost,
-        evidence: before?.evidence ?? options.evidence(transition) ?? {},
+        evidence,
       };
       if (status === "firing") {
         fired.set(print, { data, told: rule.mode === "alert", rule, labels: transition.labels });
