@@ -174,7 +174,10 @@ describe("of a run", () => {
       data: { id: ids[0], sink: "chat", state: "dead" },
     });
     const retried = await dropwatch("outbox", "retry", ids[0]!.slice(0, 12), "--state", state);
-    expect([retried.code, retried.log]).toEqual([0, `dropwatch: ${ids[0]} will be sent again\n`]);
+    expect([retried.code, retried.log]).toEqual([
+      0,
+      `dropwatch: ${ids[0]} will be sent again, by the \`watch\` of this state\n`,
+    ]);
     expect((await dropwatch("outbox", "list", "--state", state)).out).toMatch(/waits/);
     for (const id of ids) await dropwatch("outbox", "drop", id, "--state", state);
     const empty = await dropwatch("outbox", "list", "--state", state);

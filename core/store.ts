@@ -56,7 +56,7 @@ export interface StateStore {
   loadMemory(kinds: readonly string[]): MemoryRow[];
   loadOutbox(): OutboxRow[];
   /** By id, what state the messages are in: what they say isn't read. */
-  outboxStates(): ReadonlyMap<string, string>;
+  outboxStates(): ReadonlyMap<string, { readonly state: string; readonly hurried: boolean }>;
   loadSilences(): Silence[];
   /** Whether another process has changed something since the last call. */
   changedElsewhere(): boolean;
@@ -272,8 +272,11 @@ function storeIn(
     loadOutbox: () => readable("a message", readOutbox, "SELECT * FROM outbox ORDER BY seq"),
     outboxStates: () =>
       new Map(
-        db.prepare("SELECT id, state FROM outbox").all()
-          .map(({ id, state }) => [id as string, state as string]),
+        db.prepare("SELECT id, state, next_at FROM outbox").all()
+          .map(({ id, state, next_at: at }) => [
+            id as string,
+            { state: state as string, hurried: at === 0 },
+          ]),
       ),
     loadSilences: () => readable("a silence", readSilence, "SELECT * FROM silence"),
     changedElsewhere() {

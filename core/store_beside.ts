@@ -24,8 +24,8 @@ export interface StateBeside {
   /** Adds one, or puts it in the place of the one with its id. */
   putSilence(silence: Silence): void;
   outbox(): OutboxRow[];
-  /** Has a message that was given up sent once more; false where it wasn't given up. */
-  retry(id: string): boolean;
+  /** Has a message sent at once: one that waits, or once more one that was given up. */
+  retry(id: string): void;
   drop(id: string): void;
   /** The one that something became of last first; those that fire all of them. */
   alerts(): KnownAlert[];
@@ -79,13 +79,11 @@ export function openBeside(folder: string, make = false): StateBeside {
         .run(silence.id, JSON.stringify(silence));
     },
     outbox: () => rows("SELECT * FROM outbox ORDER BY seq").flatMap(readable(readOutbox)),
+    // A next attempt at 0 is a sign for `watch`: at once.
     retry: (id) =>
-      Number(
-        db.prepare(
-          "UPDATE outbox SET state = 'pending', attempts = 0, next_at = 0, created = ? " +
-            "WHERE id = ? AND state = 'dead'",
-        ).run(Date.now(), id).changes,
-      ) > 0,
+      void db.prepare(
+        "UPDATE outbox SET state = 'pending', attempts = 0, next_at = 0, created = ? WHERE id = ?",
+      ).run(Date.now(), id),
     drop: (id) => void db.prepare("DELETE FROM outbox WHERE id = ?").run(id),
     alerts() {
       const known = new Map(

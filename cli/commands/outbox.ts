@@ -40,10 +40,11 @@ export const outboxCommand: Command = {
       }
       const word = wordOf(`outbox ${verb}`, given.words, "the message's id");
       if (word === "all" && verb !== "show") {
-        const dead = rows.filter((row) => row.state === "dead");
-        for (const { id } of dead) verb === "retry" ? state.retry(id) : state.drop(id);
-        const did = verb === "retry" ? "will be sent again" : "dropped";
-        terminal.log(`${plural(dead.length, "message")} that had been given up ${did}`);
+        // What waits is told in its time, and isn't dropped by the dozen.
+        const meant = verb === "retry" ? rows : rows.filter((row) => row.state === "dead");
+        for (const { id } of meant) verb === "retry" ? state.retry(id) : state.drop(id);
+        const did = verb === "retry" ? "sent now" : "that had been given up dropped";
+        terminal.log(`${plural(meant.length, "message")} ${did}`);
         return exitCode.done;
       }
       const id = findId("message", word, rows.map((row) => row.id));
@@ -52,10 +53,14 @@ export const outboxCommand: Command = {
       else if (verb === "drop") {
         state.drop(id);
         terminal.log(`${id} is dropped`);
-      } else if (state.retry(id)) terminal.log(`${id} will be sent again`);
-      else {terminal.log(
-          `${id} wasn't given up: its next attempt is at ${showTime(row.nextAt)} UTC`,
-        );}
+      } else {
+        state.retry(id);
+        terminal.log(
+          `${id} will be sent ${
+            row.state === "dead" ? "again" : "at once"
+          }, by the \`watch\` of this state`,
+        );
+      }
       return exitCode.done;
     } finally {
       state.close();

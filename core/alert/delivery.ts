@@ -122,7 +122,9 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
       for (const { id, state } of outbox.rows()) {
         const there = kept.get(id);
         if (there === undefined && !unsaved.has(id)) outbox.drop(id);
-        else if (there === "pending" && state === "dead") outbox.retry(id);
+        else if (there?.state === "pending" && (state === "dead" || there.hurried)) {
+          outbox.retry(id);
+        }
       }
     } catch (thrown) {
       const why = reasonOf(thrown);

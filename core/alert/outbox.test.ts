@@ -192,6 +192,21 @@ describe("a message", () => {
     expect(desk.outbox.rows()).toEqual([]);
   });
 
+  test("that waits for its next attempt is sent at once when somebody says so", async () => {
+    let down = true;
+    const desk = deskOf({ ops: () => down ? refuse("answered 503") : undefined });
+    const id = put(desk, "ops", "g", firing("A"));
+    desk.outbox.send();
+    await desk.clock.advance(hour);
+    const before = desk.attempts["ops"]!.length;
+    down = false;
+    expect(desk.outbox.retry(id)).toBe(true);
+    desk.outbox.send();
+    await desk.clock.advance(1);
+    expect(desk.attempts["ops"]!.length).toBe(before + 1);
+    expect(desk.outbox.rows()).toEqual([]);
+  });
+
   test("can be dropped by hand; while it is under way that attempt is its last", async () => {
     const { promise, reject } = Promise.withResolvers<void>();
     const desk = deskOf({ ops: () => promise });

@@ -114,7 +114,7 @@ export interface Outbox {
   kept(): void;
   /** All messages, those that are given up too. */
   rows(): OutboxRow[];
-  /** Sends one that was given up once more; false where there is none. */
+  /** Sends one that was given up once more, or one that waits at once; false where there is none. */
   retry(id: string): boolean;
   /** Forgets one; what is being sent isn't tried again. False where there is none. */
   drop(id: string): boolean;
@@ -548,6 +548,14 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     },
     rows: () => everything().map(rowOf),
     retry(id) {
+      const waiting = [...lanes.values()].flatMap(({ items }) => items)
+        .find((each) => each.id === id && !each.sending);
+      if (waiting !== undefined) {
+        waiting.nextAt = clock.now();
+        lanes.get(waiting.sink)!.closedUntil = 0;
+        change(waiting);
+        return true;
+      }
       const item = dead.find((each) => each.id === id);
       const lane = item === undefined ? undefined : lanes.get(item.sink);
       if (item === undefined || lane === undefined) return false;
