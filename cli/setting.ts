@@ -72,6 +72,8 @@ export interface Setting {
   oddRoutes(rules: RuleSet): readonly DropwatchError[];
   /** Where people can look. */
   readonly externalURL: string | undefined;
+  /** What every alert has besides its own labels. */
+  readonly externalLabels: Readonly<Record<string, string>> | undefined;
   /** Milliseconds. */
   readonly interval: number;
   readonly maxKeys: number;
@@ -170,6 +172,7 @@ export async function readSetting(
         ? []
         : alertsMissing(alertsAsked(config), rules.map(({ alert }) => alert), file),
     externalURL: config.externalURL,
+    externalLabels: config.externalLabels,
     interval,
     maxKeys: given.number("max-keys", leastMaxKeys, mostMaxKeys) ?? config.maxKeys ??
       defaultMaxKeys,

@@ -18,9 +18,13 @@ export interface NotifyOptions {
   /** A text of a rule couldn't be made. */
   readonly onFailure: (rule: CheckedRule, error: DropwatchError, at: number) => void;
   readonly evidence: (transition: Transition) => AlertEvidence | undefined;
+  /** Labels that every alert has besides, where its own don't say otherwise. */
+  readonly externalLabels?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Notifier {
+  /** All labels of an alert, as they are sent. */
+  labelsOf(rule: CheckedRule, labels: Transition["labels"]): Record<string, string>;
   /** Looks at what an alert is made of while its tick is the newest: a capture is read far ahead of texts. */
   notice(transition: Transition): void;
   message(transition: Transition): Promise<AlertMessage>;
@@ -42,11 +46,6 @@ export interface Notifier {
   orphan(data: AlertData, at: number): AlertMessage;
 }
 
-/** All labels of an alert, as they are sent. */
-export function labelsOf(rule: CheckedRule, labels: Transition["labels"]): Record<string, string> {
-  return { alertname: rule.alert, severity: rule.severity, ...rule.labels, ...labels };
-}
-
 export function makeNotifier(options: NotifyOptions): Notifier {
   /** By fingerprint. */
   const noticed = new WeakMap<Transition, AlertEvidence>();
@@ -59,7 +58,15 @@ export function makeNotifier(options: NotifyOptions): Notifier {
       readonly labels: Transition["labels"];
     }
   >();
+  const labelsOf: Notifier["labelsOf"] = (rule, labels) => ({
+    ...options.externalLabels,
+    alertname: rule.alert,
+    severity: rule.severity,
+    ...rule.labels,
+    ...labels,
+  });
   return {
+    labelsOf,
     notice(transition) {
       if (transition.change !== "firing") return;
       const evidence = options.evidence(transition);

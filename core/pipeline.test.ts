@@ -1,6 +1,7 @@
 // A run as a whole: rule files, their real processes, a store, a sink; time and drops are the test's.
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fingerprint } from "./alert/alert.ts";
 import { closed, codeText, ruleText, startRun, until } from "../test/run.ts";
 import type { Run, StartOptions } from "../test/run.ts";
 
@@ -325,5 +326,23 @@ export default rule({ alert: "Refused", when: health.where({ event: "refused" })
     for (let i = 0; i < 20; i++) await run.second(closed(1, `${i}`));
     expect(existsSync(run.folder.file("state"))).toBe(false);
     expect((await run.stop()).rules).toEqual([{ alert: "C", total: 20 }]);
+  });
+});
+
+describe("labels of the config", () => {
+  test("are in every alert, in its identity too, where its own don't say otherwise", async () => {
+    const run = await start({
+      files: {
+        "a.ts": ruleText("A", `labels: { team: "own" },`),
+        "b.ts": ruleText("B"),
+      },
+      externalLabels: { instance: "web-3", team: "all" },
+    });
+    await run.second(closed(100));
+    await until(() => run.messages.length === 2);
+    const labels = Object.fromEntries(run.messages.map(({ data }) => [data.alert, data.labels]));
+    expect(labels["A"]).toMatchObject({ instance: "web-3", team: "own", dport: "53" });
+    expect(labels["B"]).toMatchObject({ instance: "web-3", team: "all", alertname: "B" });
+    for (const { data } of run.messages) expect(data.fingerprint).toBe(fingerprint(data.labels));
   });
 });

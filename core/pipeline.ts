@@ -15,7 +15,7 @@ import type { DropwatchError } from "./error.ts";
 import { makeKeeper, memoryKinds, readMemory } from "./keep.ts";
 import type { Keeper } from "./keep.ts";
 import { onceEach, sayLosses } from "./losses.ts";
-import { labelsOf, makeNotifier } from "./notify.ts";
+import { makeNotifier } from "./notify.ts";
 import { plural } from "./number.ts";
 import { makePlan } from "./plan/plan.ts";
 import type { Plan, PlanStyle } from "./plan/plan.ts";
@@ -51,6 +51,8 @@ export interface PipelineOptions {
   readonly routing?: Routing | undefined;
   /** Where people can look. */
   readonly externalURL?: string | undefined;
+  /** Labels that every alert has besides its own. */
+  readonly externalLabels?: Readonly<Record<string, string>> | undefined;
   /** Milliseconds between ticks. */
   readonly interval: number;
   readonly maxKeys: number;
@@ -133,6 +135,7 @@ async function watchWith(
   const { isDisabled } = offences;
   const evidence = evidenceLog(options.rules.rules, facts.world, facts.release ?? "");
   const notifier = makeNotifier({
+    externalLabels: options.externalLabels,
     host,
     isDisabled,
     onFailure,
@@ -207,7 +210,7 @@ async function watchWith(
     const rule = current.rules.find((each) => each.alert === alert);
     // With other labels or another severity it is another alert to those who were told.
     const isSame = rule !== undefined &&
-      (sent === undefined || fingerprint(labelsOf(rule, labels)) === sent.fingerprint);
+      (sent === undefined || fingerprint(notifier.labelsOf(rule, labels)) === sent.fingerprint);
     const known = isSame && watchesOf(current).some((watch) => watch.restore(saved));
     if (known && saved.sent !== undefined) notifier.restore(rule, labels, saved.sent);
     return !known;

@@ -104,6 +104,7 @@ export interface StartOptions {
   readonly store?: StateStore;
   readonly sinks?: readonly Sink[];
   readonly maxSeries?: number;
+  readonly externalLabels?: Readonly<Record<string, string>>;
   readonly onTransition?: PipelineOptions["onTransition"];
 }
 
@@ -160,6 +161,7 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
     interval: 1000,
     maxKeys: 4096,
     ...(options.maxSeries === undefined ? {} : { maxSeries: options.maxSeries }),
+    externalLabels: options.externalLabels,
     signal: ending.signal,
     log: say,
     store: options.store,

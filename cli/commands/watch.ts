@@ -60,6 +60,7 @@ export const watchCommand: Command = {
         sinks,
         routing: setting.routing,
         externalURL: setting.externalURL,
+        externalLabels: setting.externalLabels,
         interval: setting.interval,
         maxKeys: setting.maxKeys,
         store,

@@ -22,6 +22,8 @@ export interface Config extends RoutingConfig {
   readonly sinks?: readonly (string | Sink | SinkSpec)[];
   /** Where people can look when they are told of an alert: the URL of a dashboard. */
   readonly externalURL?: string;
+  /** Labels that every alert has besides its own, where those don't say otherwise: which machine it is. */
+  readonly externalLabels?: Readonly<Record<string, string>>;
   /** A source made by `defineSource`, or written as on the command line: "replay:FILE". */
   readonly source?: string | Source;
   /** The command that runs bpftrace: "sudo -n bpftrace". */
@@ -122,6 +124,14 @@ const entries = {
   ),
   bpftrace: v.optional(v.string("a command")),
   overrides: v.optional(OverridesSchema),
+  externalLabels: v.optional(v.record(
+    v.pipe(
+      v.string(),
+      v.regex(/^(?!__|alertname$|severity$)[a-zA-Z_][a-zA-Z0-9_]*$/, "a label of an own name"),
+    ),
+    v.string("a text"),
+    "labels with texts",
+  )),
   externalURL: v.optional(
     v.pipe(
       v.string("a URL"),

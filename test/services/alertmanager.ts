@@ -13,13 +13,29 @@ import { test } from "bun:test";
 import * as v from "valibot";
 
 /** Where the set-up unpacks Debian's package, so that no service of it is started. */
-const unpacked = fileURLToPath(new URL("../../.cache/alertmanager/usr/bin", import.meta.url));
+const unpacked = fileURLToPath(new URL("../../.cache/alertmanager", import.meta.url));
 
-const command = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", unpacked]
+const command = [
+  ...(process.env.PATH ?? "").split(delimiter),
+  "/usr/bin",
+  join(unpacked, "usr/bin"),
+]
   .flatMap((folder) =>
     ["prometheus-alertmanager", "alertmanager"].map((name) => join(folder, name))
   )
   .find((file) => existsSync(file));
+
+/**
+ * The command line that runs it. Debian's reads its templates from /usr/share and nowhere else: where it
+ * isn't installed, they are laid over that folder, in a mount namespace of its own.
+ */
+function commandLine(): [string, ...string[]] {
+  if (!command!.startsWith(unpacked)) return [command!];
+  const own = process.getuid?.() === 0 ? [] : ["--map-root-user"];
+  const mount = 'mount -t overlay overlay -o "lowerdir=$1/usr/share:/usr/share" /usr/share';
+  const script = `${mount} && shift && exec "$@"`;
+  return ["unshare", "--mount", ...own, "sh", "-c", script, "sh", unpacked, command!];
+}
 
 /** A test with Alertmanager: skipped where there is none, unless this machine must run every test. */
 export function alertmanagerTest(name: string, body: () => Promise<void>, timeout = 60_000): void {
@@ -145,7 +161,9 @@ export class Alertmanager {
 
   /** Runs it, on the port that it had before. */
   async run(): Promise<void> {
-    const child = spawn(command!, [
+    const [program, ...before] = commandLine();
+    const child = spawn(program, [
+      ...before,
       `--config.file=${join(this.#folder, "config.yml")}`,
       `--storage.path=${join(this.#folder, "data")}`,
       "--cluster.listen-address=",
