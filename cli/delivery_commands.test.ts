@@ -150,9 +150,9 @@ describe("of a run", () => {
     expect(shown.code).toBe(0);
     const kinds = [...shown.out.matchAll(/Z? {2,4}([a-z]+) +(ops|chat)?/g)].map(([, kind]) => kind);
     expect(kinds).toEqual(
-      expect.arrayContaining(["fired", "grouped", "queued", "delivered", "dead"]),
+      expect.arrayContaining(["fired", "grouped", "queued", "delivered", "given"]),
     );
-    expect(shown.out).toMatch(/dead +chat: answered 400: bad/);
+    expect(shown.out).toMatch(/given up +chat: answered 400: bad/);
     for (const line of `${list.out}${shown.out}`.trim().split("\n")) {
       expect(line).not.toMatch(rawControl);
     }

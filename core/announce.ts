@@ -32,7 +32,7 @@ export interface Announcer {
    * when its rule comes out of it.
    */
   settleModes(watch: Watch, at: number): void;
-  /** Settles when all that was announced so far is in the queues. */
+  /** Settles when all that was announced so far is in the outbox. */
   settled(): Promise<void>;
 }
 

@@ -69,7 +69,9 @@ function tableOf(alerts: readonly KnownAlert[]): string[] {
       message === undefined ? "" : showTime(Date.parse(message.data.startsAt)),
       printable(message?.data.alert ?? last?.text.split(":")[0] ?? ""),
       message === undefined ? "" : labelsOf(message.data.labels),
-      last === undefined ? "" : `${last.kind}${last.sink === "" ? "" : ` (${last.sink})`}`,
+      last === undefined
+        ? ""
+        : `${shownKind(last.kind)}${last.sink === "" ? "" : ` (${last.sink})`}`,
     ]),
   );
 }
@@ -101,7 +103,9 @@ function timeline(events: readonly AlertEvent[]): string[] {
     const indent = fingerprint === "" ? "  " : "";
     const who = sink === "" ? "" : `${sink}: `;
     const time = new Date(at).toISOString().replace("T", " ");
-    return `${time}  ${indent}${kind.padEnd(12)} ${who}${printable(text)}${about}${later}`;
+    return `${time}  ${indent}${shownKind(kind).padEnd(12)} ${who}${
+      printable(text)
+    }${about}${later}`;
   });
 }
 
@@ -117,4 +121,9 @@ function inOneLine(events: readonly AlertEvent[]): AlertEvent[] {
     else lines.push(event);
   }
   return lines;
+}
+
+/** As `outbox` calls it. */
+function shownKind(kind: AlertEvent["kind"]): string {
+  return kind === "dead" ? "given up" : kind;
 }
