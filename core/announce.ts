@@ -4,7 +4,7 @@ import type { AlertMessage } from "./alert/alert.ts";
 import type { Delivery } from "./alert/delivery.ts";
 import { printable, reasonOf } from "./error.ts";
 import type { Keeper } from "./keep.ts";
-import type { Notifier } from "./notify.ts";
+import type { LookUp, Notifier } from "./notify.ts";
 import type { CheckedRule } from "./rule/checked.ts";
 import type { Mode } from "./rule/rule.ts";
 import type { ActiveAlert, Transition, Watch } from "./watch/watch.ts";
@@ -32,6 +32,8 @@ export interface Announcer {
    * when its rule comes out of it.
    */
   settleModes(watch: Watch, at: number): void;
+  /** Makes texts anew that are of other numbers than now: what is told later says what is so then. */
+  renew(at: number, look: LookUp): void;
   /** Settles when all that was announced so far is in the outbox. */
   settled(): Promise<void>;
 }
@@ -90,6 +92,12 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
         inOrder(alert, () => notify(own, at));
       }
       keeper().keep(at, []);
+    },
+    renew(at, look) {
+      if (!options.anybody) return;
+      for (const { alert, make } of notifier.outdated(at, look)) {
+        inOrder(alert, () => make((message) => delivery.receive([message])));
+      }
     },
     settleModes(watch, at) {
       const firing = watch.active().filter(({ state }) => state.state === "firing")

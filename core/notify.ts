@@ -8,6 +8,7 @@ import type { RuleHost } from "./rule/host.ts";
 import type { AlertFacts, TextName } from "./rule/rule.ts";
 import { maxText, textNames } from "./rule/rule.ts";
 import type { AlertEvidence } from "./watch/evidence.ts";
+import type { AlertState } from "./watch/state.ts";
 import type { Transition } from "./watch/watch.ts";
 
 type Annotations = Readonly<Record<string, string>>;
@@ -42,9 +43,32 @@ export interface Notifier {
       labels: Transition["labels"],
     ) => Pick<AlertData, "value" | "peak" | "total"> | undefined,
   ): Pick<AlertData, "value" | "peak" | "total"> | undefined;
+  /**
+   * Alerts that fire and whose texts are of other numbers than now, a few at a time. `make` makes them anew,
+   * and hands the alert over as it is then: not where it is over by then.
+   */
+  outdated(at: number, look: LookUp): readonly Outdated[];
   /** The end of an alert whose rule is gone, or says no more. */
   orphan(data: AlertData, at: number): AlertMessage;
 }
+
+/** The rule of a name as it is now, and what its alert with some labels is at. */
+export type LookUp = (
+  alert: string,
+  labels: Transition["labels"],
+) => { readonly rule: CheckedRule; readonly state: Readonly<AlertState> } | undefined;
+
+export interface Outdated {
+  readonly alert: string;
+  make(receive: (message: AlertMessage) => void): Promise<void>;
+}
+
+/** Milliseconds for which a text is good enough, whatever the numbers are by then. */
+const textsLast = 10_000;
+/** By how much a value must be another one for a text to be made anew. */
+const tolerance = 0.2;
+/** How many alerts are looked at in a tick, and how many texts are made. */
+const [looksATick, textsATick] = [200, 8];
 
 export function makeNotifier(options: NotifyOptions): Notifier {
   /** By fingerprint. */
@@ -56,8 +80,14 @@ export function makeNotifier(options: NotifyOptions): Notifier {
       readonly told: boolean;
       readonly rule: CheckedRule;
       readonly labels: Transition["labels"];
+      /** When its texts were made; never again where that failed. */
+      readonly madeAt: number;
     }
   >();
+  /** Where the last look at what is outdated came to. */
+  let looked = 0;
+  /** Those whose texts are being made. */
+  const making = new Set<string>();
   const labelsOf: Notifier["labelsOf"] = (rule, labels) => ({
     ...options.externalLabels,
     alertname: rule.alert,
@@ -83,7 +113,39 @@ export function makeNotifier(options: NotifyOptions): Notifier {
       return known?.told === true ? known.data : undefined;
     },
     restore: (rule, labels, data) =>
-      void fired.set(data.fingerprint, { data, told: true, rule, labels }),
+      void fired.set(data.fingerprint, { data, told: true, rule, labels, madeAt: -Infinity }),
+    outdated(at, look) {
+      const all = [...fired.keys()];
+      const found: Outdated[] = [];
+      for (let i = 0; i < Math.min(all.length, looksATick); i++) {
+        if (making.size >= textsATick) break;
+        const print = all[looked++ % all.length]!;
+        const known = fired.get(print)!;
+        if (!known.told || making.has(print) || at - known.madeAt < textsLast) continue;
+        const now = look(known.rule.alert, known.labels);
+        if (now === undefined || !isOutdated(known.data, now)) continue;
+        making.add(print);
+        found.push({
+          alert: known.rule.alert,
+          async make(receive) {
+            const { rule, state: { value, peak, total } } = now;
+            const { labels, data: { exact, labels: whole } } = known;
+            const facts = { rule, labels, value, peak, total, exact, at };
+            const annotations = await annotate(facts, whole, options)
+              .finally(() => making.delete(print));
+            if (fired.get(print) !== known) return; // It is over.
+            if (annotations["summary"] === plainSummary(rule.alert, whole)) {
+              // It couldn't be made: what was said stays.
+              return void fired.set(print, { ...known, madeAt: Infinity });
+            }
+            const data = { ...known.data, annotations, value, peak, total };
+            fired.set(print, { ...known, data, madeAt: at });
+            receive({ type: "alert.firing", timestamp: data.startsAt, data });
+          },
+        });
+      }
+      return found;
+    },
     orphan(data, at) {
       fired.delete(data.fingerprint);
       const timestamp = new Date(at).toISOString();
@@ -123,15 +185,33 @@ export function makeNotifier(options: NotifyOptions): Notifier {
         evidence,
       };
       if (status === "firing") {
-        fired.set(print, { data, told: rule.mode === "alert", rule, labels: transition.labels });
+        fired.set(print, {
+          data,
+          told: rule.mode === "alert",
+          rule,
+          labels: transition.labels,
+          madeAt: transition.at,
+        });
       } else fired.delete(print);
       return { type: `alert.${status}`, timestamp: at, data };
     },
   };
 }
 
+/** Whether an alert that fires has texts of functions, and its value is another one by now. */
+function isOutdated(
+  { value }: AlertData,
+  { rule, state }: NonNullable<ReturnType<LookUp>>,
+): boolean {
+  const made = textNames.some((name) =>
+    rule.texts[name] !== undefined && typeof rule.texts[name] !== "string"
+  );
+  return made && rule.mode === "alert" && state.state === "firing" &&
+    Math.abs(state.value - value) > tolerance * Math.abs(value);
+}
+
 async function annotate(
-  transition: Transition,
+  transition: Omit<Transition, "change" | "since" | "lost">,
   labels: Readonly<Record<string, string>>,
   options: NotifyOptions,
 ): Promise<Annotations> {

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fingerprint } from "./alert/alert.ts";
 import { closed, codeText, ruleText, startRun, until } from "../test/run.ts";
 import type { Run, StartOptions } from "../test/run.ts";
+import type { MirrorSink } from "./alert/sink.ts";
 
 const deno = "Deno" in globalThis;
 let runs: Run[] = [];
@@ -344,5 +345,59 @@ describe("labels of the config", () => {
     expect(labels["A"]).toMatchObject({ instance: "web-3", team: "own", dport: "53" });
     expect(labels["B"]).toMatchObject({ instance: "web-3", team: "all", alertname: "B" });
     for (const { data } of run.messages) expect(data.fingerprint).toBe(fingerprint(data.labels));
+  });
+});
+
+describe("what an alert says", () => {
+  const shown: string[] = [];
+  const picture: MirrorSink = {
+    name: "picture",
+    every: 50,
+    keepResolved: 0,
+    mirror: (alerts) => {
+      for (const { data, timestamp } of alerts) {
+        if (data.alert === "A") shown.push(`${timestamp} ${data.annotations["summary"]}`);
+      }
+      return Promise.resolve();
+    },
+  };
+
+  test("is made anew while it fires, once its numbers are others; it fired when it did", async () => {
+    shown.length = 0;
+    const run = await start({
+      files: {
+        "a.ts": ruleText("A", `summary: ({ value }) => "n=" + value,`, `.count("2s").above(10)`),
+      },
+      sinks: [picture],
+    });
+    await run.second(closed(100));
+    const at = new Date(run.driven.at).toISOString();
+    await until(() => shown.length > 0);
+    // Within ten seconds it may be what it was, and after them as long as it is nearly so.
+    for (let i = 0; i < 8; i++) await run.second(closed(500));
+    for (let i = 0; i < 4; i++) await run.second(closed(55));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(new Set(shown)).toEqual(new Set([`${at} n=100`]));
+    await run.second(closed(500));
+    await run.second(closed(500));
+    await until(() => shown.at(-1) !== `${at} n=100`);
+    expect(shown.at(-1)).toMatch(new RegExp(`^${at} n=(555|1000)$`));
+  });
+
+  test("stays as it was where it can't be made any more, and is asked for no more", async () => {
+    shown.length = 0;
+    const text =
+      `summary: ({ value }) => { if (value > 200) throw new Error("no"); return "n=" + value; },`;
+    const run = await start({
+      files: { "a.ts": ruleText("A", text, `.count("2s").above(10)`) },
+      sinks: [picture],
+    });
+    await run.second(closed(100));
+    await until(() => shown.length > 0);
+    for (let i = 0; i < 40; i++) await run.second(closed(500));
+    await until(() => run.log.some((line) => line.includes("Cannot make the summary")));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(run.log.filter((line) => line.includes("Cannot make the summary"))).toHaveLength(1);
+    expect(new Set(shown.map((line) => line.split(" ")[1]))).toEqual(new Set(["n=100"]));
   });
 });

@@ -280,6 +280,11 @@ async function watchWith(
     }
     for (const lane of current.lanes.values()) lane.push(tick, happened);
     announcer.announce(current.watch.tick(tick, happened), tick.at);
+    announcer.renew(tick.at, (alert, labels) => {
+      const rule = current.rules.find((each) => each.alert === alert);
+      const state = rule && stateNow(rule, labels);
+      return rule && state && { rule, state };
+    });
     sayLosses(tick, current.plan, options.maxKeys, say);
     options.onTick?.(tick, current.watch);
     const busy = [...current.lanes.values()].filter(({ busy }) => busy);

@@ -447,7 +447,10 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       entry = { message, routes, groups: new Set(), flap: noFlap(), quiet: "" };
       entries.set(fingerprint, entry);
     } else if (firesNow(entry) === fires) {
-      entry.message = message;
+      // The same, said anew: it came about when it did.
+      const { timestamp } = entry.message;
+      const { evidence } = entry.message.data;
+      entry.message = { ...message, timestamp, data: { ...data, evidence } };
       changedEntries.add(fingerprint);
       return;
     }
