@@ -377,8 +377,8 @@ export function textFailed(place: Place, text: string, message: string): Dropwat
 }
 
 /**
- * The process that ran this rule's code had taken too much memory, and was ended. It is started again
- * for the other rules.
+ * The process that ran this rule's code had taken too much memory, and was ended; or it took more and
+ * more until its time was over. It is started again for the other rules.
  */
 export function ruleTooLarge(place: Place, megabytes: number, doing: string): DropwatchError {
   return new DropwatchError(

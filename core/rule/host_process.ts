@@ -21,6 +21,8 @@ export const nobody = 65534;
 const maxPrinted = 64 * 1024;
 /** Bytes of memory that a process of rules may have: 300 files of rules take 50 to 60 MiB. */
 const maxMemory = 256 * 1024 * 1024;
+/** Bytes by which one that doesn't answer in time must have grown for that being the reason. */
+const muchMemory = 64 * 1024 * 1024;
 const pageSize = 4096;
 const memoryLook = 50;
 /** Milliseconds between two looks at the memory where answers come fast. */
@@ -84,6 +86,9 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
   let printed = 0;
   let noise = 0;
   let looked = 0;
+  /** What it had in memory when it was looked at last, and the most when it answered. */
+  let memory = 0;
+  let memoryAtAnswer = 0;
   let retired = false;
   let asked = 0;
   let gone = false;
@@ -143,6 +148,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
       // Once only: a rule that says it again would gain time.
       if (ready) return;
       ready = true;
+      memoryAtAnswer = memoryOf(child.pid);
       clearTimeout(timer);
       next();
       return;
@@ -150,6 +156,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
     const first = queue[0];
     if (first === undefined || reply.token !== first.token) return;
     if (isTooLarge()) return;
+    memoryAtAnswer = Math.max(memoryAtAnswer, memory);
     rest();
     noise = 0;
     queue.shift();
@@ -164,7 +171,8 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
     const now = performance.now();
     if (now - looked < memoryPause) return false;
     looked = now;
-    if (memoryOf(child.pid) <= maxMemory) return false;
+    memory = memoryOf(child.pid);
+    if (memory <= maxMemory) return false;
     condemn((place, doing) => ruleTooLarge(place, maxMemory / 2 ** 20, doing));
     return true;
   };
@@ -182,10 +190,15 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
     asked = performance.now();
     const doing = first.request.do;
     const allowed = doing === "load" || doing === "text" ? patience[doing] : patience.code;
-    timer = setTimeout(
-      () => condemn((place, doing) => ruleHung(place, allowed / 1000, doing)),
-      allowed,
-    );
+    timer = setTimeout(() => {
+      // Where memory is slow to come, time is over before there is too much of it.
+      const taken = memoryOf(child.pid);
+      condemn((place, doing) =>
+        taken - memoryAtAnswer > muchMemory
+          ? ruleTooLarge(place, Math.floor(taken / 2 ** 20), doing)
+          : ruleHung(place, allowed / 1000, doing)
+      );
+    }, allowed);
     watching = setInterval(() => {
       looked = 0;
       isTooLarge();
