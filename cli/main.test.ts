@@ -280,6 +280,9 @@ describe("watch over a capture", () => {
   });
 });
 
+/** A process for each command takes its time on a busy machine. */
+const manyProcesses = 30_000;
+
 describe("what is used wrongly has exit code 2, and says what", () => {
   const wrong: readonly (readonly [args: string, message: string])[] = [
     ["wach", 'Cannot run "wach": there is no such command; nearest: watch [UNKNOWN_COMMAND]'],
@@ -325,7 +328,7 @@ describe("what is used wrongly has exit code 2, and says what", () => {
   let all: readonly Ended[] = [];
   beforeAll(async () => {
     all = await Promise.all(wrong.map(([args]) => run(...args.split(" "))));
-  });
+  }, manyProcesses);
 
   for (const [at, [args, message]] of wrong.entries()) {
     test(`dropwatch ${args}`, () => {
@@ -364,9 +367,6 @@ describe("a source that can't run has exit code 3", () => {
     expect([out, code]).toEqual(["", 3]);
   });
 });
-
-/** A process for each command takes its time on a busy machine. */
-const manyProcesses = 30_000;
 
 describe("--version", () => {
   test("is the one of package.json and deno.json, for each command too", async () => {

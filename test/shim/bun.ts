@@ -219,7 +219,7 @@ export const describe: Describe = Object.assign(
   },
 );
 
-export function beforeAll(hook: Body): void {
+export function beforeAll(hook: Body, _milliseconds?: number): void {
   declaring.beforeAll.push(hook);
 }
 
