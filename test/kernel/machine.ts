@@ -175,16 +175,20 @@ export interface Running {
   readonly ended: Promise<number | null>;
 }
 
-/** Starts dropwatch on this runtime. */
+/**
+ * Starts dropwatch on this runtime. Without root it is in a user namespace in which nobody is root: it has
+ * another user's id and no rights, and still may read this folder, wherever it lies.
+ */
 export function startDropwatch(
   args: readonly string[],
-  options: { env?: Record<string, string>; uid?: number } = {},
+  options: { env?: Record<string, string>; root?: false } = {},
 ): Running {
   const runtime = "Deno" in globalThis ? ["run", "--allow-all", "--no-lock", main] : [main];
-  const child = spawn(process.execPath, [...runtime, ...args], {
+  const line = [process.execPath, ...runtime, ...args];
+  const [command = "", ...rest] = options.root === false ? ["unshare", "--user", ...line] : line;
+  const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, NO_COLOR: "1", ...options.env },
-    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   const out: string[] = [];
   const err: string[] = [];
