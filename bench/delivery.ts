@@ -6,9 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { makeRouting } from "../core/alert/route.ts";
 import type { Sink } from "../core/alert/sink.ts";
 import { runPipeline } from "../core/pipeline.ts";
-import type { RuleSet } from "../core/rule/load.ts";
 import { openStore } from "../core/store.ts";
-import { ruleOf } from "../test/rule.ts";
+import { ruleOf, ruleSetOf } from "../test/rule.ts";
 import { drivenSource } from "../test/run.ts";
 import type { Drops } from "../test/run.ts";
 import { median } from "./measure.ts";
@@ -58,13 +57,7 @@ async function runWith(
   ];
   const running = runPipeline({
     source: driven.source,
-    rules: {
-      rules: [rule],
-      errors: [],
-      host: { text: () => Promise.reject(new Error("no text is asked for")) },
-      inputs: () => [],
-      onBlame: () => {},
-    } as unknown as RuleSet,
+    rules: ruleSetOf([rule]),
     sinks,
     routing: makeRouting({}, sinks.map(({ name }) => name)),
     interval: 1000,

@@ -13,7 +13,7 @@ import type { ActiveAlert, Transition, Watch } from "./watch/watch.ts";
 const textsAtOnce = 8;
 
 export interface AnnounceOptions {
-  readonly delivery: Pick<Delivery, "receive" | "tell">;
+  readonly delivery: Pick<Delivery, "receive" | "decide" | "tell">;
   readonly notifier: Notifier;
   readonly keeper: () => Keeper;
   /** Whether anybody is told, or anything kept: without it no texts are needed. */
@@ -25,8 +25,6 @@ export interface AnnounceOptions {
 
 export interface Announcer {
   announce(transitions: readonly Transition[], at: number): void;
-  /** Sends a message as it is. */
-  push(message: AlertMessage): void;
   /**
    * Who was told of an alert is told of its end when its rule goes into shadow, and of one that fires
    * when its rule comes out of it.
@@ -73,6 +71,7 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
     delivery.receive(
       messages.filter(({ mode }) => mode !== "shadow").map(({ message }) => message),
     );
+    delivery.decide();
     // Kept together with what is to be told of them, and before it is told: whoever is killed in between
     // must know both.
     keeper().keep(at, transitions);
@@ -80,10 +79,6 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
   };
 
   return {
-    push(message) {
-      delivery.receive([message]);
-      delivery.tell();
-    },
     announce(transitions, at) {
       for (const each of transitions) options.onTransition(each);
       if (!options.anybody) return;
@@ -117,6 +112,7 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
           if (untold.length > 0) await notify(untold, at);
           if (ends.length === 0) return;
           delivery.receive(ends);
+          delivery.decide();
           keeper().keep(
             at,
             own.map(({ labels, state }) => transitionOf(rule, "firing", labels, state, at)),

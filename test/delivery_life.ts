@@ -4,12 +4,11 @@ import process from "node:process";
 import { makeRouting } from "../core/alert/route.ts";
 import type { AlertSink, GroupSink } from "../core/alert/sink.ts";
 import { runPipeline } from "../core/pipeline.ts";
-import type { RuleSet } from "../core/rule/load.ts";
 import { openStore } from "../core/store.ts";
 import type { StateStore } from "../core/store.ts";
 import { webhook } from "../plugins/sinks/webhook.ts";
 import { drivenSource } from "./run.ts";
-import { ruleOf } from "./rule.ts";
+import { ruleOf, ruleSetOf } from "./rule.ts";
 import { sinkOf } from "./sink.ts";
 
 const [folder = "", url = "", life = "0", point = "0"] = process.argv.slice(2);
@@ -66,13 +65,7 @@ const driven = drivenSource({ at: Date.now() });
 const ending = new AbortController();
 const running = runPipeline({
   source: driven.source,
-  rules: {
-    rules,
-    errors: [],
-    host: { text: () => Promise.reject(new Error("no text is asked for")) },
-    inputs: () => [],
-    onBlame: () => {},
-  } as unknown as RuleSet,
+  rules: ruleSetOf(rules),
   sinks: [people, changes],
   routing: makeRouting(
     // A port may come and go in three lives of a chain, and would be held then.

@@ -6,6 +6,7 @@ import type { Plan } from "../core/plan/plan.ts";
 import { checkRule } from "../core/rule/check.ts";
 import type { CheckedRule, Leaf, Value } from "../core/rule/checked.ts";
 import type { UncheckedRule } from "../core/rule/host_message.ts";
+import type { RuleSet } from "../core/rule/load.ts";
 import { plainJson } from "../core/rule/plain.ts";
 import type { Rule } from "../core/rule/rule.ts";
 import { runCode, runFilter } from "../core/rule/run.ts";
@@ -82,6 +83,18 @@ export function ruleOf(parts: RuleParts): CheckedRule {
     runbook: undefined,
     mode: "alert",
   };
+}
+
+/** Rules as a run has them, without the processes that run code: none of them may need one. */
+export function ruleSetOf(rules: readonly CheckedRule[]): RuleSet {
+  return {
+    rules,
+    errors: [],
+    warnings: [],
+    host: { text: () => Promise.reject(new Error("no text is asked for")) },
+    inputs: () => [],
+    onBlame: () => {},
+  } as unknown as RuleSet;
 }
 
 /** Rules as they are written, checked; throws where they have mistakes. */

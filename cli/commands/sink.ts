@@ -2,7 +2,13 @@
 import { fingerprint } from "../../core/alert/alert.ts";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import { makeNotification } from "../../core/alert/notification.ts";
-import { closeSink, inWords, untilAborted } from "../../core/alert/sink.ts";
+import {
+  closeSink,
+  inWords,
+  newMessageId,
+  timeoutOf,
+  untilAborted,
+} from "../../core/alert/sink.ts";
 import type { Delivered, SendContext, Sink } from "../../core/alert/sink.ts";
 import {
   exitCode,
@@ -19,9 +25,6 @@ import { readSetting } from "../setting.ts";
 import type { NamedSink } from "../setting.ts";
 import { table } from "../table.ts";
 import { verbOf } from "../verb.ts";
-
-/** Milliseconds. */
-const defaultTimeout = 20_000;
 
 export const sinkCommand: Command = {
   name: "sink",
@@ -84,9 +87,9 @@ export const sinkCommand: Command = {
     const sink = openSinks(name)[0]!;
     const signal = AbortSignal.any([
       terminal.signal,
-      AbortSignal.timeout(sink.timeout ?? defaultTimeout),
+      AbortSignal.timeout(timeoutOf(sink)),
     ]);
-    const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
+    const id = newMessageId();
     const started = performance.now();
     let outcome: string;
     let ok = false;

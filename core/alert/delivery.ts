@@ -35,6 +35,8 @@ export interface Delivery {
   begin(told: readonly AlertData[]): void;
   /** Alerts fire, or are over. They aren't told before `tell`. */
   receive(messages: readonly AlertMessage[]): void;
+  /** Decides what is to be told now: it is among the changes, to be kept together with the alerts. */
+  decide(): void;
   /** Tells what is due, after it was kept. */
   tell(): void;
   /** What is to be kept, all of it or what has changed; `kept` says that it is. */
@@ -132,8 +134,9 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
       unread = why;
     }
   };
+  const decide = (): void => dispatcher.step(clock.now());
   const tell = (): void => {
-    dispatcher.step(clock.now());
+    decide();
     save();
     outbox.send();
     arm();
@@ -167,6 +170,7 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     receive(messages) {
       for (const message of messages) dispatcher.receive(message, clock.now());
     },
+    decide,
     tell,
     changes(all = false) {
       const { notices, goneNotices, groups, goneGroups } = dispatcher.changes(all);

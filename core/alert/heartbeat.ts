@@ -3,7 +3,7 @@
 import { reasonOf } from "../error.ts";
 import { showDuration } from "../rule/duration.ts";
 import type { Clock } from "./clock.ts";
-import { DeliveryError, untilAborted } from "./sink.ts";
+import { DeliveryError, newMessageId, timeoutOf, untilAborted } from "./sink.ts";
 import type { HeartbeatSink } from "./sink.ts";
 
 export interface HeartbeatOptions {
@@ -42,7 +42,6 @@ export function makePulse(
 /** A tick that waits for rules comes late, and so does one of a machine that has much to do. */
 const mostMissed = 3;
 const mostSilence = 10_000;
-const defaultTimeout = 20_000;
 const firstRetry = 5000;
 
 export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions): Heartbeats {
@@ -73,7 +72,7 @@ export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions)
       return after(sink, Math.min(sink.every, firstRetry));
     }
     const attempt = new AbortController();
-    const timeout = sink.timeout ?? defaultTimeout;
+    const timeout = timeoutOf(sink);
     const cancel = clock.after(
       timeout,
       () => attempt.abort(new DeliveryError(`no answer within ${showDuration(timeout)}`)),
@@ -81,8 +80,7 @@ export function makeHeartbeats({ sinks, clock, log, trouble }: HeartbeatOptions)
     const signal = AbortSignal.any([ending.signal, attempt.signal]);
     let wait = sink.every;
     try {
-      const id = `msg_${crypto.randomUUID().replaceAll("-", "")}`;
-      await untilAborted(sink.beat({ id, signal }), signal);
+      await untilAborted(sink.beat({ id: newMessageId(), signal }), signal);
       say(sink, "");
     } catch (thrown) {
       if (!ending.signal.aborted) say(sink, reasonOf(thrown));

@@ -10,7 +10,7 @@ import type { Clock } from "./clock.ts";
 import type { Journal } from "./journal.ts";
 import { makeNotification } from "./notification.ts";
 import type { Notification } from "./notification.ts";
-import { DeliveryError, inWords, untilAborted } from "./sink.ts";
+import { DeliveryError, inWords, newMessageId, timeoutOf, untilAborted } from "./sink.ts";
 import type { AlertSink, Delivered, GroupSink, MirrorSink, SendContext } from "./sink.ts";
 
 /** Sinks that have something delivered. */
@@ -133,7 +133,6 @@ const longestRetry = 300_000;
 const failuresToOpen = 5;
 /** How long a message is tried: what is a day old helps nobody. */
 const longestLife = 86_400_000;
-const defaultTimeout = 20_000;
 /** How long a sink has to end an attempt whose signal was aborted, before another one may begin. */
 const graceToEnd = 5000;
 /** Messages for people that are under way at once, of one sink; what writes down goes one by one. */
@@ -148,7 +147,7 @@ const defaultLimit = 10_000;
 
 export function makeOutbox(options: OutboxOptions): Outbox {
   const { clock, journal, log, random = Math.random, limit = defaultLimit, onChange } = options;
-  const makeId = options.makeId ?? (() => `msg_${crypto.randomUUID().replaceAll("-", "")}`);
+  const { makeId = newMessageId } = options;
   const lanes = new Map<string, Lane>(
     options.sinks.map((sink) => [sink.name, {
       sink,
@@ -361,7 +360,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     const attempt = new AbortController();
     /** Nobody waits any more for a sink that doesn't look at its signal. */
     const lost = new AbortController();
-    const timeout = sink.timeout ?? defaultTimeout;
+    const timeout = timeoutOf(sink);
     const late = new DeliveryError(`no answer within ${showDuration(timeout)}`);
     let cancel = clock.after(timeout, () => {
       attempt.abort(late);

@@ -85,6 +85,16 @@ export type Sink = AlertSink | GroupSink | MirrorSink | HeartbeatSink;
 /** Milliseconds. */
 const longestAsked = 3_600_000;
 
+/** The id of a message: `msg_` and 32 hex digits. */
+export function newMessageId(): string {
+  return `msg_${crypto.randomUUID().replaceAll("-", "")}`;
+}
+
+/** Milliseconds that an attempt of a sink may take. */
+export function timeoutOf({ timeout = 20_000 }: Pick<Sink, "timeout">): number {
+  return timeout;
+}
+
 /** How an attempt failed, for the outbox that decides what to do next. */
 export class DeliveryError extends Error {
   override readonly name = "DeliveryError";

@@ -9,7 +9,7 @@ import { badSinkOption, jsonLine } from "../../core/error.ts";
 import { milliseconds } from "../../core/rule/duration.ts";
 import type { Duration } from "../../core/rule/duration.ts";
 import { alertmanagerAlert } from "./alertmanager_alert.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { addressOf, basicAuthorization, request } from "./http.ts";
 import { everySchema, SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -140,12 +140,7 @@ export function alertmanagerSink(
 
 /** Where a member takes alerts: Alertmanager's API v2, under whatever path it is served. */
 function memberAt(secret: Secret, context: SinkContext): Member {
-  // An address alone is no secret; where it is one, it belongs into the environment or a file.
-  const given = typeof secret === "string" ? secret : context.secret("urls", secret);
-  if (!isHttpUrl(given)) {
-    throw badSinkOption("alertmanager", "its URL must begin with http:// or https://");
-  }
-  const url = new URL(given);
+  const url = new URL(addressOf("alertmanager", secret, context, "urls"));
   url.pathname = `${url.pathname.replace(/\/+$/, "")}/api/v2/alerts`;
   return { host: url.host, url: url.href, failing: false };
 }
@@ -169,9 +164,7 @@ function authorization(
     throw badSinkOption("alertmanager", "its basic.user must be without a colon");
   }
   const password = context.secret("basic.password", basic.password);
-  const pair = Buffer.from(`${basic.user}:${password}`).toString("base64");
-  context.keepSecret(pair);
-  return { authorization: `Basic ${pair}` };
+  return basicAuthorization(basic.user, password, context);
 }
 
 /** As Prometheus adds its external labels: what the alert says itself stays. */

@@ -2,7 +2,7 @@
 import type { Notification } from "../../core/alert/notification.ts";
 import type { GroupSink } from "../../core/alert/sink.ts";
 import type { AlertText, Link, NotificationText } from "../../core/alert/text.ts";
-import { badSinkOption, jsonLine } from "../../core/error.ts";
+import { jsonLine } from "../../core/error.ts";
 import {
   colourOf,
   factsLine,
@@ -13,7 +13,7 @@ import {
   numbersFirst,
 } from "./chat.ts";
 import type { Form } from "./chat.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { httpUrl, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -42,11 +42,7 @@ export const discord: SinkMaker<DiscordOptions> = sinkKind({
  * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL.
  */
 export function discordSink({ url }: DiscordOptions, context: SinkContext): GroupSink {
-  const given = context.secret("url", url);
-  if (!isHttpUrl(given)) {
-    throw badSinkOption("discord", "its URL must begin with http:// or https://");
-  }
-  const to = new URL(given);
+  const to = new URL(httpUrl("discord", context.secret("url", url)));
   // Without it Discord answers before it knows whether it takes the message.
   // https://discord.com/developers/docs/resources/webhook#execute-webhook
   to.searchParams.set("wait", "true");

@@ -4,10 +4,9 @@
 import * as v from "valibot";
 import { DeliveryError } from "../../core/alert/sink.ts";
 import type { HeartbeatSink } from "../../core/alert/sink.ts";
-import { badSinkOption } from "../../core/error.ts";
 import { milliseconds } from "../../core/rule/duration.ts";
 import type { Duration } from "../../core/rule/duration.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { httpUrl, request } from "./http.ts";
 import { everySchema, SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -43,10 +42,7 @@ export const heartbeat: SinkMaker<HeartbeatOptions> = sinkKind<HeartbeatOptions>
  */
 export function heartbeatSink(options: HeartbeatOptions, context: SinkContext): HeartbeatSink {
   const { method = "GET" } = options;
-  const url = context.secret("url", options.url);
-  if (!isHttpUrl(url)) {
-    throw badSinkOption("heartbeat", "its URL must begin with http:// or https://");
-  }
+  const url = httpUrl("heartbeat", context.secret("url", options.url));
   return {
     name: context.name,
     every: milliseconds(options.every ?? "1m"),

@@ -88,16 +88,37 @@ export async function request(
   });
 }
 
-/**
- * A URL that can be posted to, or undefined.
- */
+/** Whether a text is a URL that can be posted to. */
 export function isHttpUrl(url: string): boolean {
   return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
 }
 
 /**
- * The URL that a sink posts to: as it is written, and where it has no path of its own, with that of the
- * receiver's interface. An address alone is no secret; where it is one, it is in the environment or a file.
+ * A URL that a sink was given, as it is.
+ *
+ * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL.
+ */
+export function httpUrl(kind: string, url: string, what = "URL"): string {
+  if (isHttpUrl(url)) return url;
+  throw badSinkOption(kind, `its ${what} must begin with http:// or https://`);
+}
+
+/**
+ * The address of a receiver. It alone is no secret; where it is one, it is in the environment or a file.
+ *
+ * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL.
+ */
+export function addressOf(
+  kind: string,
+  url: Secret,
+  context: Pick<SinkContext, "secret">,
+  option = "url",
+): string {
+  return httpUrl(kind, typeof url === "string" ? url : context.secret(option, url));
+}
+
+/**
+ * The address of a receiver, where it has no path of its own with that of the receiver's interface.
  *
  * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL.
  */
@@ -107,12 +128,20 @@ export function receiverUrl(
   path: string,
   context: Pick<SinkContext, "secret">,
 ): string {
-  const given = typeof url === "string" ? url : context.secret("url", url);
-  if (!isHttpUrl(given)) {
-    throw badSinkOption(kind, "its URL must begin with http:// or https://");
-  }
+  const given = addressOf(kind, url, context);
   const { pathname, search } = new URL(given);
   return pathname === "/" && search === "" ? new URL(path, given).href : given;
+}
+
+/** The header of a name and a password, which is a secret as they are (RFC 7617). */
+export function basicAuthorization(
+  user: string,
+  password: string,
+  context: Pick<SinkContext, "keepSecret">,
+): { readonly authorization: string } {
+  const pair = Buffer.from(`${user}:${password}`).toString("base64");
+  context.keepSecret(pair);
+  return { authorization: `Basic ${pair}` };
 }
 
 /** Where a URL leads, without what may be secret in it. */

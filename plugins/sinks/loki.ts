@@ -6,7 +6,7 @@ import { fitLine } from "../../core/alert/fit.ts";
 import { shortenBytes } from "../../core/alert/shorten.ts";
 import type { AlertSink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine } from "../../core/error.ts";
-import { receiverUrl, request } from "./http.ts";
+import { basicAuthorization, receiverUrl, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -116,7 +116,5 @@ function authorization(
   if (user === undefined || password === undefined) return {};
   // A user's name alone is no secret.
   const name = typeof user === "string" ? user : context.secret("user", user);
-  const pair = Buffer.from(`${name}:${context.secret("password", password)}`).toString("base64");
-  context.keepSecret(pair);
-  return { authorization: `Basic ${pair}` };
+  return basicAuthorization(name, context.secret("password", password), context);
 }

@@ -1,5 +1,5 @@
 // What is special to ntfy; what every sink promises is in test/contract/sink.ts.
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import type { Notification } from "../../core/alert/notification.ts";
 import type { DeliveryError, GroupSink } from "../../core/alert/sink.ts";
@@ -7,6 +7,7 @@ import type { AlertEvidence } from "../../core/watch/evidence.ts";
 import { alertOf, hostileNames, rawControl } from "../../test/alert.ts";
 import { httpSinkContract } from "../../test/contract/sink.ts";
 import { randomFrom } from "../../test/random.ts";
+import { inEachTest } from "../../test/services/each_test.ts";
 import { Ntfy } from "../../test/services/ntfy.ts";
 import type { NtfyPublished } from "../../test/services/ntfy.ts";
 import { notificationOf, sinkOf } from "../../test/sink.ts";
@@ -20,17 +21,7 @@ const topic = "drops-s3cret";
 httpSinkContract("ntfy", { make: (url) => sinkOf(ntfy({ topic, url })) });
 
 let service: Ntfy;
-
-beforeEach(async () => {
-  service = new Ntfy(token);
-  await service.open();
-});
-
-afterEach(async () => {
-  await service.close();
-  // A test that wants to be refused takes the reasons away.
-  expect(service.refused).toEqual([]);
-});
+inEachTest(() => service = new Ntfy(token));
 
 const context = { id: "msg_1", signal: new AbortController().signal };
 const sinkWith = (

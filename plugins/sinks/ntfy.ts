@@ -6,7 +6,7 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import type { AlertText, Link, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { addressOf, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -75,9 +75,7 @@ export function ntfySink(options: NtfyOptions, context: SinkContext): GroupSink 
   if (!/^[-_A-Za-z0-9]{1,64}$/.test(topic)) {
     throw badSinkOption("ntfy", "its topic must be 1 to 64 letters, digits, _ and -");
   }
-  const { url: given = "https://ntfy.sh" } = options;
-  const url = typeof given === "string" ? given : context.secret("url", given);
-  if (!isHttpUrl(url)) throw badSinkOption("ntfy", "its URL must begin with http:// or https://");
+  const url = addressOf("ntfy", options.url ?? "https://ntfy.sh", context);
   const token = options.token === undefined ? undefined : context.secret("token", options.token);
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
     throw badSinkOption("ntfy", "its token must be ASCII without white space");

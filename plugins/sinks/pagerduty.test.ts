@@ -1,5 +1,5 @@
 // What is special to PagerDuty; what every sink promises is in test/contract/sink.ts.
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import type { Notification } from "../../core/alert/notification.ts";
 import type { DeliveryError, GroupSink } from "../../core/alert/sink.ts";
@@ -7,6 +7,7 @@ import type { AlertEvidence } from "../../core/watch/evidence.ts";
 import { alertOf, hostileNames, rawControl } from "../../test/alert.ts";
 import { httpSinkContract } from "../../test/contract/sink.ts";
 import { randomFrom } from "../../test/random.ts";
+import { inEachTest } from "../../test/services/each_test.ts";
 import { Pagerduty } from "../../test/services/pagerduty.ts";
 import type { PagerdutyEvent } from "../../test/services/pagerduty.ts";
 import { notificationOf, sinkOf } from "../../test/sink.ts";
@@ -19,17 +20,7 @@ const routingKey = "0123456789abcdefABCDEF9876543210";
 httpSinkContract("pagerduty", { make: (url) => sinkOf(pagerduty({ routingKey, url })) });
 
 let service: Pagerduty;
-
-beforeEach(async () => {
-  service = new Pagerduty(routingKey);
-  await service.open();
-});
-
-afterEach(async () => {
-  await service.close();
-  // A test that wants to be refused takes the reasons away.
-  expect(service.refused).toEqual([]);
-});
+inEachTest(() => service = new Pagerduty(routingKey));
 
 const context = { id: "msg_1", signal: new AbortController().signal };
 const sinkWith = (

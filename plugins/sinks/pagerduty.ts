@@ -9,7 +9,7 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import type { Link, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { addressOf, isHttpUrl, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -58,10 +58,7 @@ export function pagerdutySink(options: PagerdutyOptions, context: SinkContext): 
   if (!/^[A-Za-z0-9]{32}$/.test(routingKey)) {
     throw badSinkOption("pagerduty", "its routingKey must be 32 letters and digits");
   }
-  const url = typeof given === "string" ? given : context.secret("url", given);
-  if (!isHttpUrl(url)) {
-    throw badSinkOption("pagerduty", "its URL must begin with http:// or https://");
-  }
+  const url = addressOf("pagerduty", given, context);
   const headers = { "content-type": "application/json" };
   return {
     name: context.name,

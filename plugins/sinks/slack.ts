@@ -17,7 +17,7 @@ import {
   numbersFirst,
 } from "./chat.ts";
 import type { Form } from "./chat.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { httpUrl, isHttpUrl, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -79,8 +79,8 @@ export function slackSink(options: SlackOptions, context: SinkContext): GroupSin
 const json = "application/json; charset=utf-8";
 
 /** Through an incoming webhook, which answers `ok` and can't change what it has posted. */
-function webhookSink(url: string, context: SinkContext): GroupSink {
-  if (!isHttpUrl(url)) throw badSinkOption("slack", "its URL must begin with http:// or https://");
+function webhookSink(given: string, context: SinkContext): GroupSink {
+  const url = httpUrl("slack", given);
   return {
     name: context.name,
     async notify(notification, { signal }) {
@@ -189,8 +189,7 @@ function botSink(
   { picture = true, api = "https://slack.com/api/" }: SlackOptions,
   context: SinkContext,
 ): GroupSink {
-  if (!isHttpUrl(api)) throw badSinkOption("slack", "its api must begin with http:// or https://");
-  const base = api.endsWith("/") ? api : `${api}/`;
+  const base = httpUrl("slack", api.endsWith("/") ? api : `${api}/`, "api");
 
   const call = async (
     method: string,

@@ -2,10 +2,10 @@
 import type { Notification } from "../../core/alert/notification.ts";
 import type { GroupSink } from "../../core/alert/sink.ts";
 import type { AlertText, Link, NotificationText } from "../../core/alert/text.ts";
-import { badSinkOption, jsonLine } from "../../core/error.ts";
+import { jsonLine } from "../../core/error.ts";
 import { factsLine, firstThatFits, fitted, leftOut, nameOf, numbersFirst } from "./chat.ts";
 import type { Form } from "./chat.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { httpUrl, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -34,8 +34,7 @@ export const teams: SinkMaker<TeamsOptions> = sinkKind({
  * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL.
  */
 export function teamsSink(options: TeamsOptions, context: SinkContext): GroupSink {
-  const url = context.secret("url", options.url);
-  if (!isHttpUrl(url)) throw badSinkOption("teams", "its URL must begin with http:// or https://");
+  const url = httpUrl("teams", context.secret("url", options.url));
   return {
     name: context.name,
     async notify(notification, { signal }) {

@@ -1,5 +1,5 @@
 // What is special to Telegram; what every sink promises is in test/contract/sink.ts.
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { AlertMessage } from "../../core/alert/alert.ts";
 import type { Notification } from "../../core/alert/notification.ts";
 import type { DeliveryError, GroupSink } from "../../core/alert/sink.ts";
@@ -7,6 +7,7 @@ import type { AlertEvidence } from "../../core/watch/evidence.ts";
 import { alertOf, hostileNames } from "../../test/alert.ts";
 import { httpSinkContract } from "../../test/contract/sink.ts";
 import { randomFrom } from "../../test/random.ts";
+import { inEachTest } from "../../test/services/each_test.ts";
 import { foundIn, openText, Telegram } from "../../test/services/telegram.ts";
 import type { TelegramMessage } from "../../test/services/telegram.ts";
 import { notificationOf, sinkOf } from "../../test/sink.ts";
@@ -24,17 +25,7 @@ httpSinkContract("telegram", {
 });
 
 let service: Telegram;
-
-beforeEach(async () => {
-  service = new Telegram(token, [-100, "@ops"]);
-  await service.open();
-});
-
-afterEach(async () => {
-  await service.close();
-  // A test that wants to be refused takes the reasons away.
-  expect(service.refused).toEqual([]);
-});
+inEachTest(() => service = new Telegram(token, [-100, "@ops"]));
 
 const context = { id: "msg_1", signal: new AbortController().signal };
 const sinkWith = (

@@ -8,7 +8,7 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import type { AlertText, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { addressOf, request } from "./http.ts";
 import { SecretSchema, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -79,11 +79,7 @@ export function telegramSink(options: TelegramOptions, context: SinkContext): Gr
   }
   // The part behind the colon is the secret one, and a server may tell it alone.
   context.keepSecret(token.slice(token.indexOf(":") + 1));
-  const base = typeof given === "string" ? given : context.secret("url", given);
-  if (!isHttpUrl(base)) {
-    throw badSinkOption("telegram", "its URL must begin with http:// or https://");
-  }
-  const url = new URL(base);
+  const url = new URL(addressOf("telegram", given, context));
   url.pathname = `${url.pathname.replace(/\/+$/, "")}/bot${token}/sendMessage`;
   return {
     name: context.name,

@@ -10,7 +10,7 @@ import { shorten } from "../../core/alert/shorten.ts";
 import type { GroupSink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { alertmanagerAlert } from "./alertmanager_alert.ts";
-import { isHttpUrl, request } from "./http.ts";
+import { addressOf, request } from "./http.ts";
 import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
 import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
 
@@ -64,11 +64,7 @@ export const webhook: SinkMaker<WebhookOptions> = sinkKind({
  * @throws DropwatchError BAD_SINK_OPTION for what is no http(s) URL, or a secret of another form.
  */
 export function webhookSink(options: WebhookOptions, context: SinkContext): GroupSink {
-  // An address alone is no secret; where it is one, it belongs into the environment or a file.
-  const url = typeof options.url === "string" ? options.url : context.secret("url", options.url);
-  if (!isHttpUrl(url)) {
-    throw badSinkOption("webhook", "its URL must begin with http:// or https://");
-  }
+  const url = addressOf("webhook", options.url, context);
   const { format = "native" } = options;
   const secrets = [options.secret ?? []].flat() as Secret[];
   const keys = secrets.map((secret) => webhookKey(context.secret("secret", secret)));
