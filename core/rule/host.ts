@@ -83,11 +83,15 @@ export async function startRuleHost(
   let nextBundle = 1;
   let closed = false;
 
-  const launch = (onEnd: (end: End) => void): HostProcess => {
+  const launch = (
+    onEnd: (end: End) => void,
+    onSlow: () => void = () => {},
+  ): HostProcess => {
     const started = startHostProcess({
       folder,
       program,
       log,
+      onSlow,
       onEnd: (end) => {
         processes.delete(started);
         onEnd(end);

@@ -2,18 +2,19 @@
 // rule is to blame is found out by running it once more, alone; meanwhile the others go on. A rule that
 // is to blame has a process of its own from then on, so that it delays nobody again. Where it isn't,
 // what somebody else left running has done it, and the rules are divided over two processes, until one
-// is alone.
+// is alone. While an answer is slow a process is started beforehand: should the slow one be ended, the
+// others go on in that at once.
 import { hostFailed, ruleCrashed, showPlace } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
 import { shown } from "./bundle.ts";
 import type { Question, Reply } from "./host_message.ts";
+import { slowAnswer } from "./host_process.ts";
 import type { End, HostProcess, Waiting } from "./host_process.ts";
 
 const maxFailedStarts = 3;
 /** One such end may be anything: somebody has killed it. */
 const maxIdleEnds = 3;
-/** An answer that takes so many milliseconds is slow, and so many such ones are too many for others. */
-const slowAnswer = 150;
+/** So many slow answers are too many for others. */
 const maxSlow = 3;
 
 /** A bundle, and whether a fresh process is to load it before anything else. */
@@ -50,7 +51,7 @@ export interface HostGroups {
 }
 
 export interface HostGroupOptions {
-  readonly launch: (onEnd: (end: End) => void) => HostProcess;
+  readonly launch: (onEnd: (end: End) => void, onSlow: () => void) => HostProcess;
   readonly log: (message: string) => void;
   /** Told of a bundle whose code ended its process when nobody had asked it for anything. */
   readonly blame: (bundle: string, error: DropwatchError) => void;
@@ -66,10 +67,32 @@ export function makeHostGroups({ launch, log, blame }: HostGroupOptions): HostGr
   /** The first one is where rules begin. */
   let groups: [Group, ...Group[]] = [newGroup()];
   let closed = false;
+  /** A process, and whose it is: nobody's yet, where it was started beforehand. */
+  interface Launched {
+    readonly process: HostProcess;
+    group?: Group;
+  }
+  let spare: Launched | undefined;
+
+  const launched = (): Launched => {
+    const fresh: Launched = {
+      process: launch((end) => {
+        if (spare === fresh) spare = undefined;
+        if (fresh.group !== undefined) onEnd(fresh.group, fresh.process, end);
+      }, () => {
+        // Alone in its process nobody waits for it.
+        if (!closed && (fresh.group?.bundles.size ?? 0) > 1) spare ??= launched();
+      }),
+    };
+    return fresh;
+  };
 
   /** Starts a group's process. A fresh one knows nothing: it is told again what was loaded. */
   const start = (group: Group, asked: readonly Waiting[]): void => {
-    const fresh = launch((end) => onEnd(group, fresh, end));
+    const taken = spare ?? launched();
+    spare = undefined;
+    taken.group = group;
+    const fresh = taken.process;
     group.process = fresh;
     const loading = new Set(
       asked.flatMap(({ request }) => request.do === "load" ? [request.bundle] : []),
@@ -158,7 +181,10 @@ export function makeHostGroups({ launch, log, blame }: HostGroupOptions): HostGr
 
   /** What is slow again and again goes on in a process of its own: it may be, and others don't wait. */
   const noteTime = (request: Question, ms: number): void => {
-    if (ms < slowAnswer || request.do === "load" || request.do === "forget") return;
+    if (ms < slowAnswer) return;
+    spare?.process.kill();
+    spare = undefined;
+    if (request.do === "load" || request.do === "forget") return;
     const group = groupOf(request.bundle);
     const known = group.bundles.get(request.bundle);
     if (known === undefined || group.bundles.size < 2) return;

@@ -14,6 +14,8 @@ import type { Question, Reply, Request } from "./host_message.ts";
 
 /** How long a rule may take to be loaded, for a text, and for its code at a tick, in milliseconds. */
 const patience = { load: 1000, text: 300, code: 500 };
+/** An answer that takes so many milliseconds is slow. */
+export const slowAnswer = 150;
 /** The first answer of a fresh process may take longer: the runtime itself has to start. */
 const startPatience = 10_000;
 export const nobody = 65534;
@@ -72,6 +74,8 @@ export interface HostProcessOptions {
   readonly log: (message: string) => void;
   /** Called once, with all that it was asked and didn't answer. */
   readonly onEnd: (end: End) => void;
+  /** Called each time that an answer is slow, before it is there. */
+  readonly onSlow: () => void;
 }
 
 /** Starts a process. What it is asked waits until it is ready. */
@@ -81,6 +85,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
   const queue: Waiting[] = [];
   let ready = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let slow: ReturnType<typeof setTimeout> | undefined;
   let watching: ReturnType<typeof setInterval> | undefined;
   let sentence: DropwatchError | undefined;
   let printed = 0;
@@ -121,6 +126,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
 
   const rest = (): void => {
     clearTimeout(timer);
+    clearTimeout(slow);
     clearInterval(watching);
     watching = undefined;
   };
@@ -199,6 +205,7 @@ export function startHostProcess(options: HostProcessOptions): HostProcess {
           : ruleHung(place, allowed / 1000, doing)
       );
     }, allowed);
+    slow = setTimeout(options.onSlow, slowAnswer);
     watching = setInterval(() => {
       looked = 0;
       isTooLarge();
