@@ -278,11 +278,12 @@ export interface ViewReason {
   readonly class: DropClass;
   /** What it means, in a sentence; empty where nothing is known of it. */
   readonly means: string;
+  /** Usual causes, the most common first. */
   readonly causes: readonly string[];
-  /** What to do. */
-  readonly todo: readonly string[];
-  /** Where to read on. */
-  readonly links: readonly string[];
+  /** Command lines that confirm it. */
+  readonly confirm: readonly string[];
+  /** What to change. */
+  readonly change: readonly string[];
   /** Drops since the start. */
   readonly drops: number;
 }
