@@ -42,6 +42,8 @@ export interface PageOptions {
   readonly scale?: number;
   /** The colours that the user wants. Default light. */
   readonly colours?: "light" | "dark";
+  /** Called with the page before it goes to the URL. */
+  readonly before?: (page: Page) => Promise<unknown>;
   /** What this page may do wrong, because the test brings it about: a text that is part of the fault. */
   readonly expected?: readonly string[];
 }
@@ -124,6 +126,7 @@ export function makeBrowser(): TestBrowser {
       const page = await context.newPage();
       expected.set(page, [...options.expected ?? []]);
       watch(page, new URL(url).origin);
+      await options.before?.(page);
       await page.goto(url);
       return page;
     },
