@@ -297,7 +297,7 @@ export function makeHistory(by: readonly FieldName[]): History {
     return isWhole || seconds.from <= from ? seconds : minutes;
   };
 
-  /** Calls with each moment that lies in a time, at least in part. */
+  /** Calls with each moment that ends in a time: whole moments only, so that sums are exact. */
   const eachMoment = (
     level: Level,
     from: number,
@@ -307,9 +307,9 @@ export function makeHistory(by: readonly FieldName[]): History {
     for (const block of level.blocks) {
       const begin = block.number * level.options.block;
       if (begin >= to) break;
-      if (begin + level.options.block < from) continue;
+      if (begin + level.options.block <= from) continue;
       for (const moment of block.moments) {
-        if (moment.at > from && moment.at - 1000 * moment.seconds < to) call(moment, block);
+        if (moment.at > from && moment.at <= to) call(moment, block);
       }
     }
   };
@@ -333,7 +333,10 @@ export function makeHistory(by: readonly FieldName[]): History {
       const { resolution } = level.options;
       const least = wanted ?? (to - from) / usualValues;
       const step = Math.max(1, Math.ceil(least / resolution - 1e-9)) * resolution;
-      const begin = Math.floor(from / step) * step;
+      // Ticks end at a fraction of a second of their own: steps begin and end with them.
+      const fraction = (seconds.last ?? minutes.last)?.at ?? 0;
+      const phase = Math.ceil(fraction / 1000) * 1000 - fraction;
+      const begin = Math.floor((from + phase) / step) * step - phase;
       const length = Math.ceil((to - begin) / step);
       if (length > mostValues) {
         throw badQuery("a series would have too many values", `${length}`, [
@@ -370,22 +373,21 @@ export function makeHistory(by: readonly FieldName[]): History {
         return found;
       };
       eachMoment(level, begin, end, (moment, block) => {
-        const shares = sharesOf(moment, begin, step, length);
+        const shares = sharesOf(moment, begin, step);
         for (const [i, share] of shares) counted[i]! += share * moment.seconds;
-        const within = shares.reduce((sum, [, share]) => sum + share, 0);
-        missing += within * (moment.other + moment.lost);
+        missing += moment.other + moment.lost;
         for (const [key, drops] of moment.cells) {
           const series = seriesOf(block, key);
           if (series === null) continue;
           for (const [i, share] of shares) series.values[i]! += share * drops;
-          series.total += within * drops;
-          total += within * drops;
+          series.total += drops;
+          total += drops;
         }
       });
       const all = [...sums.values()].sort((a, b) => b.total - a.total);
       const finish = ({ labels, total, values }: Summed): DropSeries => ({
         labels: Object.fromEntries(by.map((field, i) => [field, labels[i]!])),
-        total: Math.round(total),
+        total,
         values: Array.from(values, (n, i) => counted[i]! > 0 ? rounded(n / counted[i]!) : null),
       });
       const shown = all.slice(0, limit);
@@ -406,9 +408,9 @@ export function makeHistory(by: readonly FieldName[]): History {
           values: sum.values.map((n, i) => n + each.values[i]!),
         }), { labels: [], total: 0, values: new Float64Array(length) })),
         restSeries: rest.length,
-        total: Math.round(total),
-        missing: Math.round(missing),
-        exact: Math.round(missing) === 0 && time > whole - 0.5 - whole / 1000,
+        total,
+        missing,
+        exact: missing === 0 && time > whole - 0.5 - whole / 1000,
       };
     },
     cells(where, from, to) {
@@ -472,22 +474,18 @@ interface Summed {
 
 const rounded = (n: number): number => Math.round(n * 1000) / 1000;
 
-/** The steps that a moment lies in, and which share of it in each. */
+/** The steps that a moment lies in, and which share of it in each; what began before is in the first. */
 function sharesOf(
   { at, seconds }: BlockMoment,
   begin: number,
   step: number,
-  length: number,
 ): [step: number, share: number][] {
-  const duration = Math.max(1, 1000 * seconds);
-  const from = at - duration;
-  const first = Math.max(0, Math.floor((from - begin) / step));
-  const last = Math.min(length - 1, Math.ceil((at - begin) / step) - 1);
+  const from = Math.min(at - 1, Math.max(begin, at - 1000 * seconds));
   const shares: [number, number][] = [];
-  for (let i = first; i <= last; i++) {
+  for (let i = Math.floor((from - begin) / step); begin + i * step < at; i++) {
     const low = Math.max(from, begin + i * step);
     const high = Math.min(at, begin + (i + 1) * step);
-    if (high > low) shares.push([i, (high - low) / duration]);
+    if (high > low) shares.push([i, (high - low) / (at - from)]);
   }
   return shares;
 }
