@@ -98,11 +98,17 @@ function addressOf(watch: Watcher): string {
   return found;
 }
 
-/** One who looks live; `ticks` is how many there were. */
-function lookAt(url: string): Promise<{ readonly ticks: () => number; end(): void }> {
+/** One who looks live, as one of ten machines: an address may have 20 streams. */
+function lookAt(
+  url: string,
+  number: number,
+): Promise<{ readonly ticks: () => number; end(): void }> {
   return new Promise((resolve, reject) => {
     let ticks = 0;
-    const asked: ClientRequest = request(`${url}/api/v1/events`, { agent: false }, (response) => {
+    const asked: ClientRequest = request(`${url}/api/v1/events`, {
+      agent: false,
+      localAddress: `127.0.0.${2 + number % 10}`,
+    }, (response) => {
       if (response.statusCode !== 200) reject(new Error(`answered ${response.statusCode}`));
       response.setEncoding("utf8");
       response.on("data", (text: string) => ticks += text.split("event: tick\n").length - 1);
@@ -159,7 +165,9 @@ async function live(add: Add, quick: boolean): Promise<void> {
         if (listen) {
           const url = addressOf(watch);
           const before = usage([watch.pid]).bytes;
-          const looking = await Promise.all(Array.from({ length: clients }, () => lookAt(url)));
+          const looking = await Promise.all(
+            Array.from({ length: clients }, (_, i) => lookAt(url, i)),
+          );
           await sleep(2000);
           const from = looking.map(({ ticks }) => ticks());
           cores.looked.push((await coresOf(watch, seconds)).own);
