@@ -40,7 +40,7 @@ const HOW_TO_GET_BUN = "install it with: npm install -g bun";
 const CANNOT_WATCH = 3;
 const FOR_DOCTOR = ["nft", "ip", "tc", "unshare", "nsenter"];
 const FOR_TESTS = ["gcc", ...FOR_DOCTOR];
-/** As test/browser.ts looks for it. */
+/** As test/chromium.ts looks for it. */
 const BROWSERS = ["chromium", "google-chrome", "chromium-browser"];
 /** These don't ask the kernel, so they don't need bpftrace. */
 const WITHOUT_KERNEL = [
@@ -290,7 +290,7 @@ function bringAlertmanager() {
 }
 
 /**
- * A browser for the dashboard's tests (test/browser.ts), where there is none. By itself: a distribution
+ * A browser for the dashboard's tests (test/chromium.ts), where there is none. By itself: a distribution
  * that hasn't got it doesn't keep the others away.
  */
 function bringBrowser() {

@@ -1,33 +1,8 @@
 // A real Chromium without a window, for tests of what people see: its pages may do nothing wrong.
-import { existsSync } from "node:fs";
 import process from "node:process";
 import { expect, test } from "bun:test";
-import { chromium } from "playwright-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-
-const args: readonly string[] = [
-  "--headless=new",
-  "--no-sandbox", // It doesn't start as root with one.
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-/** Chromium, as distributions call it, and what is made of it; scripts/setup.mjs brings the first. */
-const names: readonly string[] = ["chromium", "google-chrome", "chromium-browser"];
-
-function findBrowser(): string | undefined {
-  const folders = (process.env["PATH"] ?? "").split(":").filter((folder) => folder !== "");
-  return process.env["DROPWATCH_BROWSER"] ??
-    names.flatMap((name) => folders.map((folder) => `${folder}/${name}`)).find((file) =>
-      existsSync(file)
-    );
-}
-
-const executable = findBrowser();
+import { chromiumPath, launchChromium } from "./chromium.ts";
 
 /** The size of a page's window, in CSS pixels. */
 export interface WindowSize {
@@ -61,7 +36,7 @@ export interface TestBrowser {
 }
 
 /** Why there is no browser to test in; undefined where there is one. */
-export const missingBrowser: string | undefined = executable === undefined
+export const missingBrowser: string | undefined = chromiumPath === undefined
   ? "no chromium"
   : undefined;
 
@@ -114,7 +89,7 @@ export function makeBrowser(): TestBrowser {
 
   return {
     async open(url, options = {}) {
-      started ??= chromium.launch({ executablePath: executable!, args: [...args] });
+      started ??= launchChromium();
       const context = await (await started).newContext({
         viewport: options.size ?? { width: 1280, height: 800 },
         deviceScaleFactor: options.scale ?? 1,

@@ -57,6 +57,12 @@ export default [
     severity: "info",
     when: drops.where({ reason: "NO_SOCKET", netns: ${b.inode} }).by("dev").rate("3s").above(50),
   }),
+  rule({
+    alert: "Scanned",
+    mode: "shadow",
+    when: drops.where({ reason: "NO_SOCKET", netns: ${b.inode}, dport: { not: ["9"] } })
+      .by("dport").count("5s").above(2),
+  }),
 ];
 `;
 
@@ -76,6 +82,7 @@ export default defineConfig({
 });
 `;
 
+/** By port, too, so that a flood can bring many keys. */
 const optionsOf = (folder: Folder, address: string): string[] => [
   "watch",
   "--rules",
@@ -84,6 +91,10 @@ const optionsOf = (folder: Folder, address: string): string[] => [
   folder.file("dropwatch.config.ts"),
   "--state",
   folder.file("state"),
+  "--history-by",
+  "reason,dev,owner,dport",
+  "--max-keys",
+  "16384",
   "--listen",
   address,
   ...withBpftrace,
@@ -436,6 +447,53 @@ describe("the dashboard", () => {
     expect(drawn).toBeLessThan(3000);
   });
 
+  dashboardTest("stays smooth with 10,000 keys a second, and alerts for thousands", async () => {
+    const { url, namespaces } = await started();
+    const page = await browser.open(url);
+    await page.locator("#by button[data-by=dport]").click();
+    const ports = 10_000;
+    const seconds = 12;
+    const flood = await startTraffic("no-socket", {
+      netns: namespaces.a.netns,
+      address: namespaces.b.v4,
+      port: 20_000,
+      ports,
+      rate: ports,
+      count: seconds * ports,
+    });
+    flood.go();
+    await page.locator("#alerts [data-fingerprint]", { hasText: "Scanned" }).first().waitFor();
+    await page.evaluate(`{
+      globalThis.smooth = { frames: 0, longest: 0, busy: 0, from: performance.now() };
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) {
+          smooth.busy += duration;
+          smooth.longest = Math.max(smooth.longest, duration);
+        }
+      }).observe({ type: "longtask" });
+      const count = () => {
+        smooth.frames++;
+        requestAnimationFrame(count);
+      };
+      requestAnimationFrame(count);
+    }`);
+    await flood.done;
+    await flood.stop();
+    const { frames, longest, busy, milliseconds, elements } = await page.evaluate(`({
+      ...smooth,
+      milliseconds: performance.now() - smooth.from,
+      elements: document.querySelectorAll("*").length,
+    })`) as Record<string, number>;
+    console.log({ frames, longest, busy, milliseconds, elements });
+    expect(milliseconds!).toBeGreaterThan(3000);
+    expect(longest!).toBeLessThan(500);
+    expect(busy! / milliseconds!).toBeLessThan(0.3);
+    expect(frames! / milliseconds!).toBeGreaterThan(0.015);
+    expect(elements!).toBeLessThan(10_000);
+    // And it shows what there is: the ports, and how many more there are.
+    expect(await page.locator("#legend tr[data-rest]").count()).toBe(1);
+  });
+
   dashboardTest("goes on by itself when dropwatch was started anew, and has the past", async () => {
     const shared = await started();
     const page = await browser.open(shared.url, {
@@ -477,7 +535,9 @@ describe("the dashboard", () => {
     await shared.watch.stop();
     const token = "correct horse battery staple";
     const { host } = new URL(shared.url);
-    shared.watch = startDropwatch([...optionsOf(shared.folder, host), "--token", token]);
+    shared.watch = startDropwatch(optionsOf(shared.folder, host), {
+      env: { DROPWATCH_TOKEN: token },
+    });
     await shared.watch.attached;
     const page = await browser.open(shared.url, { expected: ["401"] });
     await page.locator("#login[open]").waitFor();
