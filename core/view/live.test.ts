@@ -219,6 +219,24 @@ describe("those who look live", () => {
     expect(events.length).toBe(before);
   });
 
+  test("get the time of a tick in whole milliseconds, as they ask for what came since", async () => {
+    const driven = drivenSource({ at: 1_700_000_000_000.357 });
+    const run = await start({ files: { "a.ts": ruleText("Plain") }, driven });
+    const ats: number[] = [];
+    run.view.subscribe((event) => event.event === "tick" && ats.push(event.data.at));
+    await run.second(closed(10));
+    await until(() => ats.length > 0);
+    expect(ats).toEqual([1_700_000_001_000]);
+    const { total, from, to } = run.view.drops({
+      by: ["reason"],
+      where: {},
+      from: ats[0]! - 1000,
+      to: ats[0]!,
+      limit: 5,
+    });
+    expect([total, from, to]).toEqual([10, 1_700_000_000_000, 1_700_000_001_000]);
+  });
+
   test("get no more than 200 keys and their reasons in a tick, whole in sum", async () => {
     const { view, second } = await start();
     const ticks: ViewEvent[] = [];

@@ -450,7 +450,9 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     onTick(tick, plan) {
       const cells = readOverview(tick, plan);
       const gone = tick.gap?.seconds ?? 0;
-      const { at, seen, counted, other, lost: lostDrops } = tick;
+      const { seen, counted, other, lost: lostDrops } = tick;
+      // The kernel's clock tells nanoseconds; who asks for the time since a tick names milliseconds.
+      const at = Math.round(tick.at);
       const seconds = Math.max(0, tick.seconds - gone);
       // A tick that only tells of a gap counted nothing.
       if (seconds > 0 || seen > 0) {

@@ -433,7 +433,10 @@ describe("the dashboard", () => {
         }`);
       },
     });
-    await page.waitForFunction("globalThis.drawnAt !== undefined");
+    await until(
+      async () => await page.evaluate("globalThis.drawnAt !== undefined") === true,
+      "the chart is drawn",
+    );
     await page.locator("#flame-graph g.frame").first().waitFor();
     const [painted, drawn] = await page.evaluate(
       `[performance.getEntriesByName("first-contentful-paint")[0].startTime, drawnAt]`,
@@ -533,7 +536,7 @@ describe("the dashboard", () => {
   dashboardTest("shows nothing without the token, and everything with it", async () => {
     const shared = await started();
     await shared.watch.stop();
-    const token = "correct horse battery staple";
+    const token = "correct-horse-battery-staple";
     const { host } = new URL(shared.url);
     shared.watch = startDropwatch(optionsOf(shared.folder, host), {
       env: { DROPWATCH_TOKEN: token },
