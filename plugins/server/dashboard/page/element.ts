@@ -1,3 +1,7 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+// (For Deno, whose checks don't know the tsconfig.json beside this file.)
+//
 // Elements of the page. Text goes in as text, whoever wrote it: nothing here reads markup.
 
 export type Child = Node | string | null | undefined | false;

@@ -1,13 +1,12 @@
 // The flame graph of where in the kernel packets were dropped, and the same as a table.
-import flamegraph from "d3-flame-graph";
-import type { FlameGraph, Frame } from "d3-flame-graph";
 import { select } from "d3-selection";
 import type { Stacks } from "../../../../core/view/view.ts";
 import { ask, failureText } from "./api.ts";
 import { mix } from "./colour.ts";
 import { byId, fill, make, reconcile, setText } from "./element.ts";
+import { flameGraph } from "./flame_library.ts";
+import type { FlameGraph, Frame } from "./flame_library.ts";
 import { flameTree } from "./flame_tree.ts";
-import type { FlameNode } from "./flame_tree.ts";
 import { addFilters, windowOf } from "./look.ts";
 import type { Look } from "./look.ts";
 import type { Reasons } from "./reasons.ts";
@@ -47,7 +46,7 @@ export function makeFlame(reasons: Reasons, colourOf: (reason: string) => string
     return `${name}${of}: ${whole(value)} drops, ${percent(value, stacks?.total ?? 0)} of all`;
   };
   const makeGraph = (): FlameGraph =>
-    flamegraph()
+    flameGraph()
       .cellHeight(cellHeight)
       .transitionDuration(matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150)
       .minFrameSize(1)
@@ -91,7 +90,7 @@ export function makeFlame(reasons: Reasons, colourOf: (reason: string) => string
     reset.hidden = true;
     if (graph === undefined) {
       graph = makeGraph().width(root.clientWidth);
-      select(root).datum(tree).call(graph);
+      graph(select(root).datum(tree));
     } else graph.width(root.clientWidth).update(tree);
     if (search.value !== "") graph.search(search.value);
   };
@@ -181,5 +180,3 @@ function faint(name: string): number {
   for (let i = 0; i < name.length; i++) sum = (sum * 31 + name.charCodeAt(i)) % 97;
   return sum / 97;
 }
-
-export type { FlameNode };
