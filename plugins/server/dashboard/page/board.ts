@@ -23,6 +23,11 @@ export interface BoardOptions {
   readonly size: number;
   /** How many keys are told apart; the smallest of others are one. */
   readonly most: number;
+  /**
+   * By how much steps end before a multiple of their length, in milliseconds: ticks end at a fraction of
+   * a second of their own, and a step is to hold whole ones.
+   */
+  readonly phase?: number;
 }
 
 export interface Board {
@@ -56,11 +61,11 @@ export function keyOf(labels: readonly HistoryLabel[]): string {
   return labels.length === 1 && labels[0] !== null ? `"${labels[0]}` : JSON.stringify(labels);
 }
 
-export function makeBoard({ step, size, most }: BoardOptions): Board {
+export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board {
   const series = new Map<string, Series>();
   const counted = new Float64Array(size);
   const rest = newSeries("rest", [], size);
-  /** The number of the last step: it begins at `last * step`. */
+  /** The number of the last step: it begins at `last * step - phase`. */
   let last = 0;
   let restKeys = 0;
   /** Those that the last tick brought something of. */
@@ -99,11 +104,23 @@ export function makeBoard({ step, size, most }: BoardOptions): Board {
     return found;
   };
 
+  /** The ring's places of the steps that a time lies in, and which share of it in each. */
+  const sharesOf = (begin: number, end: number): [place: number, share: number][] => {
+    const [from, to] = [begin + phase, Math.max(begin + 1, end) + phase];
+    const first = Math.max(last - size + 1, Math.floor(from / step));
+    const shares: [number, number][] = [];
+    for (let number = first; number <= Math.min(last, Math.ceil(to / step) - 1); number++) {
+      const within = Math.min(to, (number + 1) * step) - Math.max(from, number * step);
+      shares.push([place(number), within / (to - from)]);
+    }
+    return shares;
+  };
+
   return {
     step,
     size,
     get end() {
-      return (last + 1) * step;
+      return (last + 1) * step - phase;
     },
     rest,
     get restKeys() {
@@ -118,68 +135,64 @@ export function makeBoard({ step, size, most }: BoardOptions): Board {
       rest.drops.fill(0);
       rest.total = rest.now = 0;
       current = [];
-      last = Math.ceil(until / step) - 1;
+      last = Math.ceil((until + phase) / step) - 1;
       restKeys = drops.restSeries;
       const all = drops.rest === null ? drops.series : [...drops.series, drops.rest];
+      // The last step may not be over yet.
+      const steps = Math.ceil((until - drops.from) / drops.step);
+      const times = Array.from({ length: Math.max(0, steps) }, (_, i) => {
+        const begin = drops.from + i * drops.step;
+        const end = Math.min(begin + drops.step, until);
+        return { seconds: (end - begin) / 1000, shares: sharesOf(begin, end) };
+      });
       for (const each of all) {
         const mine = each === drops.rest
           ? rest
           : find(by.map((field) => each.labels[field] ?? null));
         mine.total += each.total;
-        each.values.forEach((rate, i) => {
-          const begin = drops.from + i * drops.step;
-          const number = Math.floor(begin / step);
-          if (rate === null || number > last || number <= last - size) return;
-          // The last step isn't over yet.
-          const seconds = Math.max(0, Math.min(drops.step, until - begin)) / 1000;
-          mine.drops[place(number)]! += rate * seconds;
+        times.forEach(({ seconds, shares }, i) => {
+          for (const [at, share] of shares) {
+            mine.drops[at]! += (each.values[i] ?? 0) * seconds * share;
+          }
         });
       }
       // Whether somebody counted is the same for all of them. Where there are none, only for how long is
       // known: most likely until now.
       const [any] = all;
-      const values = Math.ceil((until - drops.from) / drops.step);
-      const without = values - Math.ceil(1000 * drops.seconds / drops.step);
-      for (let i = 0; i < values; i++) {
-        const begin = drops.from + i * drops.step;
-        const number = Math.floor(begin / step);
-        const isCounted = any === undefined ? i >= without : any.values[i] !== null;
-        if (!isCounted || number > last || number <= last - size) continue;
-        counted[place(number)]! += Math.max(0, Math.min(drops.step, until - begin)) / 1000;
-      }
+      const without = steps - Math.ceil(1000 * drops.seconds / drops.step);
+      times.forEach(({ seconds, shares }, i) => {
+        if (any === undefined ? i < without : (any.values[i] ?? null) === null) return;
+        for (const [at, share] of shares) counted[at]! += seconds * share;
+      });
     },
     add({ at, seconds, gap, drops }, labelsOf) {
       // A tick that ends at a boundary belongs to the step before it.
-      const number = Math.ceil(at / step) - 1;
-      advance(number);
+      advance(Math.ceil((at + phase) / step) - 1);
       for (const each of current) each.now = 0;
       current = [];
-      if (gap !== null || seconds <= 0 || number <= last - size) return;
-      // A tick that took longer than a step, as after a stop, is shared out over its steps.
-      const span = Math.min(size, Math.max(1, Math.round(seconds * 1000 / step)));
-      const places: number[] = [];
-      for (let i = 0; i < span; i++) {
-        if (number - i > last - size) places.push(place(number - i));
-      }
-      const share = 1 / places.length;
-      for (const at of places) counted[at]! += seconds * share;
+      if (gap !== null || seconds <= 0) return;
+      const shares = sharesOf(at - 1000 * seconds, at);
+      for (const [at, share] of shares) counted[at]! += seconds * share;
       for (const [labels, n] of drops) {
         const own = labelsOf(labels);
         if (own === undefined) continue;
         const mine = find(own);
         if (mine.now === 0) current.push(mine);
         mine.now += n / seconds;
-        mine.total += n;
-        for (const at of places) mine.drops[at]! += n * share;
+        for (const [at, share] of shares) {
+          mine.drops[at]! += n * share;
+          mine.total += n * share;
+        }
       }
     },
     top: () => [...series.values()].filter(({ total }) => total > 0.5).sort(byTotal),
     rates: ({ drops }) =>
       Array.from({ length: size }, (_, i) => {
         const at = place(last - size + 1 + i);
-        return counted[at]! > 0 ? drops[at]! / counted[at]! : null;
+        // What reaches over from the step beside it by a millisecond isn't a count of this one.
+        return counted[at]! > step / 1e5 ? drops[at]! / counted[at]! : null;
       }),
-    times: () => Array.from({ length: size }, (_, i) => (last - size + 1 + i) * step),
+    times: () => Array.from({ length: size }, (_, i) => (last - size + 1 + i) * step - phase),
   };
 }
 

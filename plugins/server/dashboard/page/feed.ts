@@ -94,8 +94,8 @@ export function makeFeed(
       const own = culpritFields.filter((field) => fields.length === 0 || fields.includes(field));
       const [until, chart, culprits] = boardsOf(look, last || Date.now());
       const [first, second] = await Promise.all([
-        ask<Drops>(pathOf(look, chart, until, [look.by], mostCharted / 4)),
-        ask<Drops>(pathOf(look, culprits, until, own, mostCulprits / 4)),
+        ask<Drops>(pathOf(look, chart, until, [look.by], 50)),
+        ask<Drops>(pathOf(look, culprits, until, own, 200)),
       ]);
       // Somebody looks at something else by now.
       if (turn !== loading) return;
@@ -135,10 +135,11 @@ function boardsOf(
     ];
   }
   const { length, step } = windowOf(window);
+  const phase = Math.ceil(now / 1000) * 1000 - now;
   return [
     now,
-    makeBoard({ step, size: length / step, most: mostCharted }),
-    makeBoard({ step: length / sparkSteps, size: sparkSteps, most: mostCulprits }),
+    makeBoard({ step, size: length / step, most: mostCharted, phase }),
+    makeBoard({ step: length / sparkSteps, size: sparkSteps, most: mostCulprits, phase }),
   ];
 }
 
@@ -149,6 +150,7 @@ function pathOf(
   by: readonly string[],
   limit: number,
 ): string {
+  // The board's first step begins here, whatever part of its last one is over.
   const to = Math.ceil(until / step) * step;
   const query = new URLSearchParams({
     by: by.join(),
