@@ -292,7 +292,7 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
       ),
       table(
         "Flows",
-        ["", "from", "to", "device", "drops"],
+        ["protocol", "from", "to", "device", "drops"],
         flows.map(({ l4, saddr, sport, daddr, dport, dev, drops }) => [
           l4,
           end(saddr, sport),
@@ -321,7 +321,7 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
       ),
       table(
         "The kernel's own counters in the same time, of the whole machine",
-        ["reason", "counted", "kernel", "", "counters"],
+        ["reason", "counted", "kernel", "agree?", "counters"],
         counters.map(({ reason, counted, kernel, agrees, names, less, note }) => [
           reason,
           whole(counted),

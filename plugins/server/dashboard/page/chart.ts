@@ -90,8 +90,7 @@ export function makeChart(root: HTMLElement, events: ChartEvents): Chart {
       {},
       ...Array.from({ length: mostSeries }, (_, i): uPlot.Series => ({
         fill: () => colourOf(i + 1),
-        stroke: () => theme.ground,
-        width: 1,
+        width: 0,
         paths: uPlot.paths.stepped!({ align: 1 }),
         points: { show: false },
       })),
@@ -172,7 +171,8 @@ export function makeChart(root: HTMLElement, events: ChartEvents): Chart {
   };
 }
 
-const heightOf = (root: HTMLElement): number => root.clientWidth < 500 ? 200 : 260;
+/** The style sheet says how high it is. */
+const heightOf = (root: HTMLElement): number => Math.max(100, root.clientHeight);
 
 /** Times, and the stack from its top down; a last moment, so that the last step has a width. */
 function dataOf(picture: Picture | undefined, to: number): uPlot.AlignedData {
@@ -205,14 +205,15 @@ function axisTime(seconds: number, increment: number): string {
 }
 
 /** Times in which nobody counted are hatched: they are no zeros. */
-function hatch(plot: uPlot, picture: Picture | undefined, { line }: Theme): void {
+function hatch(plot: uPlot, picture: Picture | undefined, { text }: Theme): void {
   const [rates] = picture?.rates ?? [];
   if (picture === undefined || rates === undefined) return;
   const { ctx, bbox: { left, top, width, height } } = plot;
   const length = (picture.times[1] ?? 0) - picture.times[0]!;
   const gap = 8 * devicePixelRatio;
   ctx.save();
-  ctx.strokeStyle = line;
+  ctx.strokeStyle = text;
+  ctx.globalAlpha = 0.45;
   ctx.lineWidth = devicePixelRatio;
   for (const [first, last] of gapsOf(rates)) {
     const begin = Math.max(left, plot.valToPos(picture.times[first]!, "x", true));

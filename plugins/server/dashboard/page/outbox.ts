@@ -1,7 +1,7 @@
 // The outbox: what waits to be sent, and what was given up.
 import type { ViewMessage } from "../../../../core/view/view.ts";
 import { ask, failureText } from "./api.ts";
-import { ago, byId, fill, make, reconcile, setText } from "./element.ts";
+import { ago, byId, fill, make, reconcile, setAttributes, setText } from "./element.ts";
 import { moment, whole } from "./words.ts";
 
 export interface Outbox {
@@ -32,7 +32,9 @@ export function makeOutbox(): Outbox {
           messages.length > mostShown ? `; the first ${mostShown} are shown` : ""
         }`,
     );
-    setText(byId("outbox-count"), dead > 0 ? `${dead} dead` : "");
+    const count = byId("outbox-count");
+    setText(count, dead > 0 ? `${dead} given up` : messages.length > 0 ? `${messages.length}` : "");
+    setAttributes(count, { "data-dead": dead > 0 });
     reconcile(
       list,
       sorted.slice(0, mostShown),
