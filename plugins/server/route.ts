@@ -34,6 +34,8 @@ export interface Route {
   readonly parameters: Parameters;
   /** Whether it takes `where.FIELD` and `null.FIELD`. */
   readonly filtered: boolean;
+  /** Whether its query is none of the server's: the dashboard keeps what is looked at there. */
+  readonly anyQuery?: true;
   readonly body: Body<unknown> | undefined;
   readonly answers: Readonly<Record<number, Content>>;
   readonly handle: (asked: Asked<Parameters, unknown>) => Response | Promise<Response>;

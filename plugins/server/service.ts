@@ -41,6 +41,7 @@ interface RawRoute<P extends Parameters, B> {
   readonly body?: Body<B>;
   readonly access?: "open" | "token";
   readonly needsView?: true;
+  readonly anyQuery?: true;
   readonly handle: (asked: Asked<P, B>) => Response | Promise<Response>;
 }
 
@@ -51,7 +52,10 @@ function rawRoute<const P extends Parameters, B>(
   id: string,
   summary: string,
   answers: Route["answers"],
-  { parameters, body, access = "open", needsView = false as true, handle }: RawRoute<P, B>,
+  { parameters, body, access = "open", needsView = false as true, anyQuery, handle }: RawRoute<
+    P,
+    B
+  >,
 ): Route {
   return {
     method,
@@ -62,6 +66,7 @@ function rawRoute<const P extends Parameters, B>(
     needsView,
     parameters: parameters ?? {},
     filtered: false,
+    ...anyQuery && { anyQuery },
     body: body as Body<unknown> | undefined,
     answers,
     handle: handle as unknown as Route["handle"],
@@ -174,6 +179,7 @@ export function serviceRoutes(service: Service): readonly Route[] {
     rawRoute("GET", "/", "getDashboard", "The dashboard", {
       200: { doc: "A page, or where there is none a text", type: "text/html; charset=utf-8" },
     }, {
+      anyQuery: true,
       handle: async ({ context: { req } }) =>
         await assets?.("/", req.raw.headers) ??
           new Response(
