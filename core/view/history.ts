@@ -393,7 +393,7 @@ export function makeHistory(by: readonly FieldName[]): History {
       const shown = all.slice(0, limit);
       const rest = all.slice(limit);
       const last = seconds.last?.at ?? minutes.last?.at ?? begin;
-      const whole = (Math.min(end, last) - begin) / 1000;
+      const whole = (Math.min(end, last) - Math.max(begin, from)) / 1000;
       const time = counted.reduce((sum, each) => sum + each, 0);
       return {
         by,
