@@ -101,6 +101,7 @@ describe("the history", () => {
     await second(many(4, "a"));
     await second([], { seconds: 1, gap: { seconds: 1, why: "bpftrace ended", over: false } });
     expect(view.status().state).toBe("down");
+    expect(all(view, [], {}, 1).exact).toBe(false);
     await second([], { seconds: 1, gap: { seconds: 1, why: "bpftrace ended", over: true } });
     await second(many(6, "a"));
     const drops = all(view, ["owner"], {}, 4);
@@ -217,6 +218,31 @@ describe("those who look live", () => {
     const before = events.length;
     await run.second(closed(100));
     expect(events.length).toBe(before);
+  });
+
+  test("are told of very many alerts at once in one word, and the worst of them are shown", async () => {
+    const run = await start({
+      files: {
+        "a.ts": ruleText("Many", `severity: "info",`),
+        "b.ts": ruleText("Worst", `severity: "critical",`, `.count("5s").above(50)`),
+      },
+    });
+    const alerts: string[] = [];
+    const changed: string[] = [];
+    run.view.subscribe(({ event, data }) => {
+      if (event === "alert") alerts.push(data.alert);
+      if (event === "changed") changed.push(...data.what);
+    });
+    const ports = Array.from({ length: 2500 }, (_, i) => closed(i < 2499 ? 20 : 60, `${1000 + i}`));
+    await run.second(ports.flat());
+    await until(() => run.messages.length >= 400);
+    expect(alerts.length).toBe(200);
+    expect(run.view.status().alerts.firing).toBe(2501);
+    const shown = run.view.alerts();
+    expect([shown.length, shown[0]!.alert]).toEqual([2000, "Worst"]);
+    changed.splice(0);
+    await run.second([]);
+    await until(() => changed.includes("alerts"));
   });
 
   test("get the time of a tick in whole milliseconds, as they ask for what came since", async () => {

@@ -60,7 +60,7 @@ export default [
   rule({
     alert: "Scanned",
     mode: "shadow",
-    when: drops.where({ reason: "NO_SOCKET", netns: ${b.inode}, dport: { not: ["9"] } })
+    when: drops.where({ reason: "NO_SOCKET", netns: ${b.inode}, dport: { not: [9] } })
       .by("dport").count("5s").above(2),
   }),
 ];
