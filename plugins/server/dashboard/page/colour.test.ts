@@ -16,13 +16,14 @@ describe("colours", () => {
     expect(colours.of([...names].reverse())).toEqual([...before].reverse());
   });
 
-  test("come back to a name that had to give way for once", () => {
+  test("change for a name that is shown beside another one of its colour, once and for all", () => {
     const colours = makeColours(2);
     const [a] = colours.of(["a"]);
     const rival = ["b", "c", "d", "e"].find((name) => makeColours(2).of([name])[0] === a)!;
     expect(colours.of([rival])).toEqual([a!]);
     expect(colours.of(["a", rival])).toEqual([a!, 1 - a!]);
-    expect(colours.of([rival])).toEqual([a!]);
+    expect(colours.of([rival])).toEqual([1 - a!]);
+    expect(colours.of(["a"])).toEqual([a!]);
   });
 
   test("know a bounded number of names, and more series than colours repeat", () => {

@@ -26,8 +26,8 @@ export interface Colours {
 const mostKnown = 1000;
 
 /**
- * Gives each name a place in the palette, the same as long as it is known: where its text says, or else
- * the next that nobody shown beside it has.
+ * Gives each name a place in the palette: where its text says, or else the next that no name shown beside
+ * it has. It keeps the place, until it is shown beside an earlier one that has the same.
  */
 export function makeColours(size: number = palette.length): Colours {
   const known = new Map<string, number>();
@@ -47,8 +47,8 @@ export function makeColours(size: number = palette.length): Colours {
         for (let tries = 0; taken.has(next) && tries < size; tries++) next = (next + 1) % size;
         taken.add(next);
         if (known.size >= mostKnown) known.delete(known.keys().next().value!);
-        // One that had to give way for once keeps the place that it had.
-        if (!known.has(name)) known.set(name, next);
+        // One that has to give way does so for good: it is to have one colour in all of the page.
+        known.set(name, next);
         return next;
       });
     },
