@@ -1,7 +1,7 @@
 // The list of alerts: what fires first, then what may, then what is over.
 import type { ViewAlert } from "../../../../core/view/view.ts";
 import { alertOrder, fitsFilters, isQuiet } from "./alert_order.ts";
-import { ago, byId, fill, make, reconcile, setText } from "./element.ts";
+import { ago, byId, fill, make, reconcile, setAttributes, setText } from "./element.ts";
 import type { Child } from "./element.ts";
 import type { Filter } from "./look.ts";
 import { short, whole } from "./words.ts";
@@ -12,7 +12,8 @@ export interface Alerts {
   /** One that began, is over, or has changed. */
   put(alert: ViewAlert): void;
   get(fingerprint: string): ViewAlert | undefined;
-  draw(filters: readonly Filter[]): void;
+  /** Returns how many fire, whatever the filters. */
+  draw(filters: readonly Filter[]): number;
 }
 
 const mostKept = 2500;
@@ -150,6 +151,14 @@ export function makeAlerts(
       const now = fitting.filter(({ state }) => state !== "resolved");
       const over = fitting.filter(({ state }) => state === "resolved").slice(0, mostOver);
       const firing = now.filter(({ state }) => state === "firing").length;
+      const { length: pending } = sorted.filter(({ state }) => state === "pending");
+      const { length: fires } = sorted.filter(({ state }) => state === "firing");
+      const count = byId("alerts-count");
+      setText(
+        count,
+        fires + pending === 0 ? "" : pending === 0 ? `${fires}` : `${fires} + ${pending}`,
+      );
+      setAttributes(count, { "data-firing": fires > 0 });
       const hidden = sorted.length - fitting.length;
       list(byId("alerts-now"), now.slice(0, mostShown));
       list(byId("alerts-resolved"), over);
@@ -164,6 +173,7 @@ export function makeAlerts(
       const details = byId("alerts-over");
       details.hidden = over.length === 0;
       setText(details.querySelector(".count")!, `(${over.length})`);
+      return fires;
     },
   };
 }

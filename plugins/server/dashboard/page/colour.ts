@@ -1,18 +1,18 @@
-// Colours that stay with a name, and that people who can't tell red from green can tell apart. They are
-// Paul Tol's "muted" scheme, which was made for that, lighter where the page is dark.
+// Colours that stay with a name, and that people who can't tell red from green can tell apart: colour.test.ts
+// holds how far any two of them are from each other. They began as Paul Tol's "muted" scheme.
 
 /** For light pages, and for dark ones. */
 export const palette: readonly (readonly [light: string, dark: string])[] = [
-  ["#3b6fb0", "#6ea8e6"],
-  ["#cc6677", "#e58a98"],
-  ["#44aa99", "#5cc9b6"],
-  ["#d9b83f", "#ddcc77"],
-  ["#7a3f98", "#b98ad6"],
-  ["#117733", "#4fae6b"],
-  ["#88ccee", "#a6dcf5"],
-  ["#882255", "#c46392"],
-  ["#999933", "#c2c25e"],
-  ["#aa4499", "#d98ccb"],
+  ["#3b6fb0", "#5ca6ee"],
+  ["#cc6677", "#e48a97"],
+  ["#4194af", "#5bc3d3"],
+  ["#d9b83f", "#e3cf6b"],
+  ["#743092", "#936ada"],
+  ["#117733", "#519e59"],
+  ["#88ccee", "#b5e0f7"],
+  ["#882255", "#9944aa"],
+  ["#999933", "#adaf39"],
+  ["#aa4286", "#c874b3"],
 ];
 
 /** What isn't told apart. */
@@ -26,8 +26,8 @@ export interface Colours {
 const mostKnown = 1000;
 
 /**
- * Gives each name a place in the palette, the same as long as it is known: where its text says, or else
- * the next that nobody shown beside it has.
+ * Gives each name a place in the palette: where its text says, or else the next that no name shown beside
+ * it has. It keeps the place, until it is shown beside an earlier one that has the same.
  */
 export function makeColours(size: number = palette.length): Colours {
   const known = new Map<string, number>();
@@ -47,8 +47,8 @@ export function makeColours(size: number = palette.length): Colours {
         for (let tries = 0; taken.has(next) && tries < size; tries++) next = (next + 1) % size;
         taken.add(next);
         if (known.size >= mostKnown) known.delete(known.keys().next().value!);
-        // One that had to give way for once keeps the place that it had.
-        if (!known.has(name)) known.set(name, next);
+        // One that has to give way does so for good: it is to have one colour in all of the page.
+        known.set(name, next);
         return next;
       });
     },

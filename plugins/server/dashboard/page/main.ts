@@ -80,6 +80,7 @@ let heardAt = Date.now();
 let isPaused = false;
 let picture: Picture | undefined;
 let hovered: number | null = null;
+let firing = 0;
 
 const frame = makeFrame();
 const colours = makeColours();
@@ -191,21 +192,18 @@ function drawLegend(): void {
 }
 
 function drawAlerts(): void {
-  alerts.draw(look.filters);
+  firing = alerts.draw(look.filters);
+  drawTitle();
 }
 
 function drawBar(): void {
   bar.draw();
-  if (status === undefined) return;
-  const { firing, pending } = status.alerts;
-  const count = byId("alerts-count");
-  setText(
-    count,
-    firing + pending === 0 ? "" : pending === 0 ? `${firing}` : `${firing} + ${pending}`,
-  );
-  setAttributes(count, { "data-firing": firing > 0 });
-  const title = `${firing > 0 ? `(${firing}) ` : ""}${status.host}: dropwatch`;
-  if (document.title !== title) document.title = title;
+  drawTitle();
+}
+
+function drawTitle(): void {
+  const title = `${firing > 0 ? `(${firing}) ` : ""}${status?.host ?? ""}: dropwatch`;
+  if (status !== undefined && document.title !== title) document.title = title;
 }
 
 function drawControls(): void {

@@ -115,9 +115,14 @@ export function readDuration(text: string): number | undefined {
   return total > 0 ? total : undefined;
 }
 
-/** A matcher of a label, as people write it, that means this value and no other. */
+/** A matcher of a label, as people write it, that means this value and no other; it is one line. */
 export function matcherOf(name: string, value: string): string {
-  return `${name}="${value.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n")}"`;
+  const quoted = (text: string): string =>
+    `"${text.replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n")}"`;
+  if (!value.includes("\r")) return `${name}=${quoted(value)}`;
+  // A field of one line can't hold a carriage return, and only patterns have a word for it.
+  const pattern = value.replace(/[\\.+*?()|[\]{}^$]/g, "\\$&").replaceAll("\r", "\\r");
+  return `${name}=~${quoted(pattern)}`;
 }
 
 /** A link that can be followed: http or https; undefined for all others, `javascript:` among them. */
