@@ -114,7 +114,7 @@ function details({ sums, recent, lost, cost, restarts, startedAt }: ViewStatus):
     make(
       "table",
       {},
-      make("caption", {}, `Drops since ${new Date(startedAt).toLocaleString()}`),
+      make("caption", {}, `Drops since ${moment(Date.parse(startedAt), Date.now())}`),
       row("seen", whole(sums.seen), share(recent.seen, recent.seconds)),
       row("counted", whole(sums.counted), "under the right key for every rule that asks"),
       row("other", whole(sums.other), "found no room in a map"),

@@ -24,7 +24,11 @@ export interface Flame {
 const cellHeight = 20;
 const mostRows = 30;
 
-export function makeFlame(reasons: Reasons, colourOf: (reason: string) => string): Flame {
+/** `coloursOf` gives the colours of reasons that are shown together, the most frequent first. */
+export function makeFlame(
+  reasons: Reasons,
+  coloursOf: (reasons: readonly string[]) => readonly string[],
+): Flame {
   const section = byId("flame");
   const root = byId("flame-graph");
   const sum = byId("flame-sum");
@@ -38,6 +42,7 @@ export function makeFlame(reasons: Reasons, colourOf: (reason: string) => string
   let turn = 0;
   let isZoomed = false;
   let drawn = "";
+  let colours: ReadonlyMap<string, string> = new Map();
 
   const nameOf = ({ data }: Frame): string => data.name;
   const label = (frame: Frame): string => {
@@ -70,7 +75,7 @@ export function makeFlame(reasons: Reasons, colourOf: (reason: string) => string
         if (data.reason === "") return getComputedStyle(root).borderTopColor;
         // One hue a reason, fainter with each other name, so that neighbours can be told apart.
         return mix(
-          colourOf(data.reason),
+          colours.get(data.reason) ?? "#808080",
           "#ffffff",
           depth === 1 ? 0.25 : 0.45 + 0.25 * faint(data.name),
         );
@@ -88,6 +93,9 @@ export function makeFlame(reasons: Reasons, colourOf: (reason: string) => string
     if (isEmpty || root.clientWidth === 0) return;
     isZoomed = false;
     reset.hidden = true;
+    const shown = [...tree.children].sort((a, b) => b.value - a.value).map(({ name }) => name);
+    const own = coloursOf(shown);
+    colours = new Map(shown.map((name, i) => [name, own[i]!]));
     if (graph === undefined) {
       graph = makeGraph().width(root.clientWidth);
       graph(select(root).datum(tree));

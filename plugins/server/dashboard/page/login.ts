@@ -2,10 +2,9 @@
 import { ask, failureText } from "./api.ts";
 import { byId, fill, make, setText } from "./element.ts";
 
-/** Asks, once at a time; `done` is called when the server has taken the token. */
+/** Asks; `done` is called when the server has taken the token. */
 export function askToken(done: () => void): void {
   const dialog = byId<HTMLDialogElement>("login");
-  if (dialog.open) return;
   const token = make("input", {
     name: "token",
     type: "password",

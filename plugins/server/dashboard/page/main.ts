@@ -118,10 +118,13 @@ const chart = makeChart(byId("chart"), {
 });
 const legend = makeLegend(reasons, { pick: pickSeries, focus: (key) => chart.focus(key) });
 const culprits = makeCulprits(reasons, pick);
-const flame = makeFlame(
-  reasons,
-  (reason) => tint(palette[colours.of([`reason ${keyOf([reason])}`])[0]!]!),
-);
+const flame = makeFlame(reasons, (shown) => {
+  // The same as the chart's, as far as the palette goes.
+  const places = colours.of(
+    shown.slice(0, palette.length).map((name) => `reason ${keyOf([name])}`),
+  );
+  return shown.map((_, i) => tint(i < places.length ? palette[places[i]!]! : restColour));
+});
 const silences = makeSilences(() => panel.again());
 const alerts = makeAlerts(
   (fingerprint) => go({ alert: fingerprint }),
@@ -360,7 +363,7 @@ const readers = {
 
 let isStarted = false;
 function start(): void {
-  if (isStarted) return;
+  if (isStarted || isAsking()) return;
   isStarted = true;
   void readAll();
 }
@@ -404,13 +407,19 @@ const stream = openStream({
   },
 });
 
-whenRefused(() =>
+/** Whether the server waits for a token: until it has it there is nothing to ask. */
+function isAsking(): boolean {
+  return byId<HTMLDialogElement>("login").open;
+}
+whenRefused(() => {
+  if (isAsking()) return;
+  stream.stop();
   askToken(() => {
     isStarted = true;
     stream.again();
     void readAll();
-  })
-);
+  });
+});
 
 // A stream that a proxy holds back must not keep the page empty.
 setTimeout(start, 1500);
@@ -420,13 +429,14 @@ const flameEvery = 15_000;
 let flameAt = Date.now();
 let statusAt = Date.now();
 setInterval(() => {
+  if (isAsking()) return;
   const now = Date.now();
   const slow = document.hidden ? 6 : 1;
   if (now - statusAt >= statusEvery * slow) {
     statusAt = now;
     void readStatus();
   }
-  if (document.hidden || document.querySelector("dialog#login[open]") !== null) return;
+  if (document.hidden) return;
   const isLive = look.zoom === null && !isPaused;
   if (isLive && !flame.isBusy && now - flameAt >= flameEvery) {
     flameAt = now;

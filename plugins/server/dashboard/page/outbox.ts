@@ -89,12 +89,11 @@ export function makeOutbox(): Outbox {
           state === "dead" ? "given up" : "waits",
         ),
         make("strong", {}, sink),
-        ago(createdAt, "made "),
-        make("span", { class: "muted" }, `${attempts} attempts${next}`),
+        make("span", { class: "controls" }, retry, drop),
       ),
+      make("p", { class: "muted" }, ago(createdAt, "made "), `, ${attempts} attempts${next}`),
       make("p", {}, title),
       error !== "" && make("p", { class: "error mono" }, error),
-      make("p", { class: "controls" }, retry, drop),
       problem,
     );
   };

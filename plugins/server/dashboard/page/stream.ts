@@ -15,6 +15,8 @@ export interface StreamEvents {
 }
 
 export interface Stream {
+  /** Connects no more, until {@linkcode Stream.again}. */
+  stop(): void;
   /** Connects anew, as where the server has let go of it without a word. */
   again(): void;
 }
@@ -55,5 +57,12 @@ export function openStream(events: StreamEvents): Stream {
     });
   };
   connect();
-  return { again: connect };
+  return {
+    again: connect,
+    stop() {
+      clearTimeout(timer);
+      source?.close();
+      source = undefined;
+    },
+  };
 }
