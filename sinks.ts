@@ -14,7 +14,8 @@
  *
  * @module
  */
-export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export type { Secret } from "./plugins/secret.ts";
+export type { CommonOptions, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
 export { alertmanager } from "./plugins/sinks/alertmanager.ts";
 export type { AlertmanagerOptions } from "./plugins/sinks/alertmanager.ts";
 export { heartbeat } from "./plugins/sinks/heartbeat.ts";

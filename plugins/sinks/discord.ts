@@ -13,9 +13,11 @@ import {
   numbersFirst,
 } from "./chat.ts";
 import type { Form } from "./chat.ts";
-import { httpUrl, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { httpUrl, request } from "../http.ts";
+import { SecretSchema, secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface DiscordOptions {
   /** The URL of a channel's webhook. Whoever knows it can post. */

@@ -9,8 +9,9 @@ import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { heartbeat } from "./heartbeat.ts";
-import { readOptions, readSecret } from "./kind.ts";
-import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { readOptions } from "./kind.ts";
+import { makeSecrets } from "../secret.ts";
+import type { CommonOptions, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { ntfy } from "./ntfy.ts";
 import { pagerduty } from "./pagerduty.ts";
 import { telegram } from "./telegram.ts";
@@ -160,9 +161,6 @@ export function makeSinkOf({ kind: name, options }: SinkSpec, setting: SinkSetti
   return makeOfKind(kindOf(name), options as never, setting);
 }
 
-/** How short a secret may be for being hidden: a shorter one is in every second word. */
-const leastHidden = 4;
-
 function makeOfKind<Options extends object>(
   kind: SinkKind<Options>,
   given: Options,
@@ -170,16 +168,12 @@ function makeOfKind<Options extends object>(
 ): Sink {
   const options = readOptions(kind, given);
   const { rate = kind.rate, sendResolved, text, name = kind.name } = options as CommonOptions;
-  const secrets = new Set<string>();
-  const keepSecret = (secret: string): void => {
-    if (secret.length < leastHidden) return;
-    for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]) {
-      secrets.add(form);
-    }
-  };
-  const hide = (line: string): string =>
-    [...secrets].sort((a, b) => b.length - a.length)
-      .reduce((rest, secret) => rest.replaceAll(secret, "•••"), line);
+  const secrets = makeSecrets(
+    kind.name,
+    setting.env,
+    (option) => setting.inTheClear?.(option, name),
+  );
+  const { hide } = secrets;
   const { trace, host = "" } = setting;
   const sink = kind.make(options, {
     name,
@@ -190,14 +184,7 @@ function makeOfKind<Options extends object>(
     host,
     now: setting.now ?? Date.now,
     log: (line) => setting.log(hide(line)),
-    secret(option: string, secret: Secret) {
-      const read = readSecret(kind.name, option, secret, setting.env);
-      if (typeof secret === "string") setting.inTheClear?.(option, name);
-      keepSecret(read);
-      return read;
-    },
-    keepSecret,
-    hide,
+    ...secrets,
     text: (notification) => textFor(notification, text, name, setting.log, host),
     trace: trace === undefined ? undefined : (direction, lines) => trace(direction, hide(lines)),
   });
