@@ -1,6 +1,6 @@
 /**
- * The sinks that come with dropwatch, for a config: each is a function that takes its options.
- * docs/sinks.md describes them all.
+ * The sinks that come with dropwatch, for a config, and what pushes metrics: each is a function that takes
+ * its options. docs/sinks.md and docs/metrics.md describe them all.
  *
  * @example
  * ```ts
@@ -47,3 +47,5 @@ export { syslog } from "./plugins/sinks/syslog.ts";
 export type { SyslogOptions } from "./plugins/sinks/syslog.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
 export type { WebhookFormat, WebhookOptions } from "./plugins/sinks/webhook.ts";
+export { otlpMetrics } from "./plugins/metrics/otlp.ts";
+export type { CommonExporterOptions, ExporterMaker } from "./plugins/metrics/kind.ts";

@@ -20,6 +20,7 @@ export const watchCommand: Command = {
     "rules",
     "config",
     "sink",
+    "metrics",
     "interval",
     "state",
     "duration",

@@ -5,6 +5,7 @@ import { nearest } from "../nearest.ts";
 import { routingEntries, routingKeys } from "../alert/route.ts";
 import type { RoutingConfig } from "../alert/route.ts";
 import type { MirrorSink, Sink, SinkSpec } from "../alert/sink.ts";
+import type { ExporterSpec, MetricsExporter } from "../view/exporter.ts";
 import type { Source } from "../watch/source.ts";
 import { milliseconds } from "./duration.ts";
 import { overrideKeys, OverridesSchema } from "./override.ts";
@@ -20,6 +21,8 @@ export interface Config extends RoutingConfig {
   readonly state?: string;
   /** Sinks: those of "dropwatch/sinks", made by `defineSink`, or written as on the command line. */
   readonly sinks?: readonly (string | Sink | SinkSpec)[];
+  /** Where metrics are pushed to: `otlpMetrics` of "dropwatch/sinks", or written as on the command line. */
+  readonly metrics?: readonly (string | ExporterSpec | MetricsExporter)[];
   /** Where people can look when they are told of an alert: the URL of a dashboard. */
   readonly externalURL?: string;
   /** Labels that every alert has besides its own, where those don't say otherwise: which machine it is. */
@@ -71,6 +74,14 @@ const hasGoodTimes = (sink: string | Sink | SinkSpec): boolean => {
     (!("mirror" in sink) || keepResolved === 0 || isAbove0(keepResolved));
 };
 
+const isExporter = (value: unknown): value is ExporterSpec | MetricsExporter => {
+  if (typeof value !== "object" || value === null) return false;
+  if ("exporter" in value) return typeof value.exporter === "string" && "options" in value;
+  const { name, interval, push } = value as Record<string, unknown>;
+  return typeof name === "string" && typeof push === "function" &&
+    typeof interval === "number" && interval >= 1000 && interval <= 86_400_000;
+};
+
 const isSource = (value: unknown): value is Source =>
   typeof value === "object" && value !== null && "name" in value && "run" in value &&
   "facts" in value && typeof value.run === "function" && typeof value.facts === "function";
@@ -114,6 +125,16 @@ const entries = {
         ),
       ),
       "a list of sinks",
+    ),
+  ),
+  metrics: v.optional(
+    v.array(
+      v.union(
+        [v.string(), v.custom<ExporterSpec | MetricsExporter>(isExporter)],
+        'an exporter: a string, otlpMetrics of "dropwatch/sinks", or { name, interval, push } with ' +
+          "milliseconds from 1000 on",
+      ),
+      "a list of exporters",
     ),
   ),
   source: v.optional(
