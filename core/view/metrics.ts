@@ -5,7 +5,7 @@
 import { shorten } from "../alert/shorten.ts";
 import { printable } from "../error.ts";
 import type { Severity } from "../rule/rule.ts";
-import type { View, ViewRule } from "./view.ts";
+import type { View } from "./view.ts";
 
 /** What a metric says of itself. */
 export interface MetricDescription {
@@ -164,10 +164,11 @@ export const metrics: readonly Metric[] = [
     name: "dropwatch_rules",
     type: "gauge",
     unit: "",
-    help: "Rules by state: inactive, pending, firing or disabled.",
+    help:
+      "Rules by state (inactive, pending, firing, disabled), without those that dropwatch has of its own.",
     labels: ["state"],
     read: (view) => {
-      const { rules } = view.rules();
+      const rules = view.rules().rules.filter(({ file }) => file !== "");
       return (["inactive", "pending", "firing", "disabled"] as const)
         .map((state) => [[state], rules.filter((rule) => rule.state === state).length]);
     },
@@ -184,7 +185,7 @@ export const metrics: readonly Metric[] = [
     name: "dropwatch_rule_matched",
     type: "counter",
     unit: "",
-    help: "Drops that matched a rule.",
+    help: "Drops that matched a rule; for a rule about dropwatch itself, what happened to it.",
     labels: ["alert"],
     read: (view) =>
       bounded(
@@ -219,7 +220,7 @@ export const metrics: readonly Metric[] = [
       const rules = view.rules().rules.filter(({ shadow }) => !shadow);
       const count = (state: "pending" | "firing", severity: Severity): number =>
         rules.filter((rule) => rule.severity === severity)
-          .reduce((sum, rule: ViewRule) => sum + rule[state], 0);
+          .reduce((sum, rule) => sum + rule[state], 0);
       return (["pending", "firing"] as const).flatMap((state) =>
         severities.map((severity): MetricRow => [[state, severity], count(state, severity)])
       );
