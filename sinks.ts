@@ -14,7 +14,7 @@
  *
  * @module
  */
-export type { Secret } from "./plugins/secret.ts";
+export type { Secret } from "./core/secret.ts";
 export type { CommonOptions, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
 export { alertmanager } from "./plugins/sinks/alertmanager.ts";
 export type { AlertmanagerOptions } from "./plugins/sinks/alertmanager.ts";

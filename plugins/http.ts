@@ -2,7 +2,8 @@
 // never tells the URL or a secret.
 import { DeliveryError } from "../core/alert/sink.ts";
 import { badSinkOption, printable, quote, reasonOf } from "../core/error.ts";
-import type { Secret, Secrets } from "./secret.ts";
+import type { Secret } from "../core/secret.ts";
+import type { Secrets } from "./secret.ts";
 
 export interface Request {
   readonly url: string;

@@ -8,8 +8,9 @@ import { jsonLine, printable } from "../core/error.ts";
 import { version } from "../core/version.ts";
 import { readHeaders, receiverUrl, request } from "./http.ts";
 import type { Traced } from "./http.ts";
-import { SecretSchema } from "./secret.ts";
-import type { Secret, Secrets } from "./secret.ts";
+import { SecretSchema } from "../core/secret.ts";
+import type { Secret } from "../core/secret.ts";
+import type { Secrets } from "./secret.ts";
 
 export interface OtlpOptions {
   /** `http://host:4318`, or with a path where it isn't that of the signal, such as `/v1/logs`. */

@@ -1,13 +1,8 @@
-// What nobody else may know: where a config says it is, how it is read, and that it is hidden from then on.
-import { readFileSync } from "node:fs";
-import * as v from "valibot";
-import { badSinkOption, quote, reasonOf } from "../core/error.ts";
-
-/**
- * Something that nobody else may know: where it is found, in the environment or in a file. A text in
- * the clear works, and is warned about.
- */
-export type Secret = string | { readonly env: string } | { readonly file: string };
+// The secrets of a sink or an exporter: how the command line writes them, and that they are hidden once
+// they were read.
+import { badSinkOption } from "../core/error.ts";
+import { readSecret } from "../core/secret.ts";
+import type { Secret } from "../core/secret.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -24,13 +19,6 @@ export interface Secrets {
   /** A text without these secrets. */
   hide(text: string): string;
 }
-
-/** The schema of a secret. */
-export const SecretSchema: v.GenericSchema<unknown, Secret> = v.union([
-  v.string(),
-  v.strictObject({ env: v.pipe(v.string(), v.minLength(1)) }),
-  v.strictObject({ file: v.pipe(v.string(), v.minLength(1)) }),
-], `{ env: "NAME" }, { file: "PATH" } or a text`);
 
 /** A secret as the command line writes it: `env:NAME`, `file:PATH`, or itself. */
 export function secretWord(word: string): Secret {
@@ -61,27 +49,10 @@ export function makeSecrets(
       [...secrets].sort((a, b) => b.length - a.length)
         .reduce((rest, secret) => rest.replaceAll(secret, "•••"), line),
     secret(option, secret) {
-      const read = readSecret(kind, option, secret, env);
+      const read = readSecret(secret, env, (why) => badSinkOption(kind, `its ${option} ${why}`));
       if (typeof secret === "string") inTheClear(option);
       keepSecret(read);
       return read;
     },
   };
-}
-
-function readSecret(kind: string, option: string, secret: Secret, env: Environment): string {
-  if (typeof secret === "string") return secret.trimEnd();
-  if ("env" in secret) {
-    const value = env[secret.env]?.trimEnd() ?? "";
-    if (value !== "") return value;
-    throw badSinkOption(kind, `its ${option} is to be in ${quote(secret.env)}: no such variable`);
-  }
-  let text: string;
-  try {
-    text = readFileSync(secret.file, "utf8").trimEnd();
-  } catch (thrown) {
-    throw badSinkOption(kind, `its ${option} can't be read: ${reasonOf(thrown)}`);
-  }
-  if (text !== "") return text;
-  throw badSinkOption(kind, `its ${option} is to be in ${quote(secret.file)}: the file is empty`);
 }

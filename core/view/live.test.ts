@@ -64,7 +64,14 @@ describe("the history", () => {
     for (const n of [5, 0, 7]) await second(many(n, "a"));
     const drops = all(view, [], {}, 3);
     expect([drops.from, drops.series[0]!.values]).toEqual([driven.at - 3000, [5, 0, 7]]);
-    const coarse = view.drops({ by: [], where: {}, from: 0, to: driven.at, step: 60_000, limit: 1 });
+    const coarse = view.drops({
+      by: [],
+      where: {},
+      from: 0,
+      to: driven.at,
+      step: 60_000,
+      limit: 1,
+    });
     expect(coarse.series[0]!.total).toBe(12);
     expect(coarse.series[0]!.values.filter((n) => n !== null)).toEqual([4]);
   });

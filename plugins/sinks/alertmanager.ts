@@ -10,10 +10,11 @@ import { milliseconds } from "../../core/rule/duration.ts";
 import type { Duration } from "../../core/rule/duration.ts";
 import { alertmanagerAlert } from "./alertmanager_alert.ts";
 import { addressOf, basicAuthorization, request } from "../http.ts";
-import { SecretSchema, secretWord } from "../secret.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
 import { everySchema } from "../option.ts";
 import { sinkKind } from "./kind.ts";
-import type { Secret } from "../secret.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface AlertmanagerOptions {

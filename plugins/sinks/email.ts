@@ -8,9 +8,9 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import { badSinkOption, printable, reasonOf } from "../../core/error.ts";
 import { letterOf } from "./email_message.ts";
 import type { Address } from "./email_message.ts";
-import { SecretSchema } from "../secret.ts";
+import { SecretSchema } from "../../core/secret.ts";
 import { sinkKind } from "./kind.ts";
-import type { Secret } from "../secret.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface EmailOptions {

@@ -7,10 +7,11 @@ import type { HeartbeatSink } from "../../core/alert/sink.ts";
 import { milliseconds } from "../../core/rule/duration.ts";
 import type { Duration } from "../../core/rule/duration.ts";
 import { httpUrl, request } from "../http.ts";
-import { SecretSchema, secretWord } from "../secret.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
 import { everySchema } from "../option.ts";
 import { sinkKind } from "./kind.ts";
-import type { Secret } from "../secret.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface HeartbeatOptions {

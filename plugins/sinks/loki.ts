@@ -7,9 +7,10 @@ import { shortenBytes } from "../../core/alert/shorten.ts";
 import type { AlertSink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine } from "../../core/error.ts";
 import { basicAuthorization, receiverUrl, request } from "../http.ts";
-import { SecretSchema, secretWord } from "../secret.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
 import { sinkKind } from "./kind.ts";
-import type { Secret } from "../secret.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface LokiOptions {

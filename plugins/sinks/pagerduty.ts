@@ -10,9 +10,10 @@ import type { Link, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
 import { addressOf, isHttpUrl, request } from "../http.ts";
-import { SecretSchema, secretWord } from "../secret.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
 import { sinkKind } from "./kind.ts";
-import type { Secret } from "../secret.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface PagerdutyOptions {

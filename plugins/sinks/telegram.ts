@@ -9,9 +9,9 @@ import type { AlertText, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
 import { addressOf, request } from "../http.ts";
-import { SecretSchema } from "../secret.ts";
+import { SecretSchema } from "../../core/secret.ts";
 import { sinkKind } from "./kind.ts";
-import type { Secret } from "../secret.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface TelegramOptions {

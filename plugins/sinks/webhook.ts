@@ -11,9 +11,10 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { alertmanagerAlert } from "./alertmanager_alert.ts";
 import { addressOf, request } from "../http.ts";
-import { SecretSchema, secretWord } from "../secret.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
 import { sinkKind } from "./kind.ts";
-import type { Secret } from "../secret.ts";
+import type { Secret } from "../../core/secret.ts";
 import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface WebhookOptions {
