@@ -77,12 +77,38 @@ const separator = "\0";
 const keyText = (labels: readonly HistoryLabel[]): string =>
   labels.map((label) => label ?? "\u0001").join(separator);
 
+/** A moment that is being gathered may hold so many times the keys that are told apart of it later. */
+const gathering = 20;
+/** A block may have so many keys before it is looked through for those that nothing has any more. */
+const fewKeys = 1000;
+
+/** The cells with the most drops; the rest by its reason alone. */
+function mostOf(cells: readonly Cell[], most: number, reasonAt: number): readonly Cell[] {
+  if (cells.length <= most) return cells;
+  const sorted = [...cells].sort((a, b) => b[1] - a[1]);
+  const rest = new Map<HistoryLabel, number>();
+  for (const [labels, drops] of sorted.slice(most)) {
+    const reason = labels[reasonAt]!;
+    rest.set(reason, (rest.get(reason) ?? 0) + drops);
+  }
+  const width = cells[0]![0].length;
+  return [
+    ...sorted.slice(0, most),
+    ...[...rest].map(([reason, drops]): Cell => [
+      Array.from({ length: width }, (_, i) => (i === reasonAt ? reason : null)),
+      drops,
+    ]),
+  ];
+}
+
 /** Moments of one resolution. */
 class Level {
   readonly options: LevelOptions;
   readonly blocks: Block[] = [];
   /** The indexes of the keys of the last block. */
   #index = new Map<string, number>();
+  /** How many keys the last block may have before it is looked through. */
+  #mostBlockKeys = fewKeys;
   /** What has changed since it was asked last. */
   readonly changed = new Set<Block>();
   readonly #reasonAt: number;
@@ -113,24 +139,31 @@ class Level {
       block = { number, keys: [], moments: [] };
       this.blocks.push(block);
       this.#index = new Map();
+      this.#mostBlockKeys = fewKeys;
       const oldest = (moment.at - this.options.keep) / length;
       while (this.blocks[0]!.number + 1 <= oldest) this.changed.delete(this.blocks.shift()!);
     }
     const bucket = (at: number): number => Math.ceil(at / resolution);
     const before = block.moments.at(-1);
     const { at, seconds, seen, other, lost } = moment;
+    // Before they get a place in the block: in a flood there may be thousands of new ones each tick.
+    const most = mostOf(moment.cells, mostKeys, this.#reasonAt);
     if (before !== undefined && bucket(before.at) === bucket(at)) {
       before.at = at;
       before.seconds += seconds;
       before.seen += seen;
       before.other += other;
       before.lost += lost;
-      before.cells = this.#merge(block, before.cells, moment.cells);
+      before.cells = this.#merge(block, before.cells, most);
+      if (before.cells.length > gathering * mostKeys) {
+        before.cells = this.#most(block, before.cells, gathering / 2 * mostKeys);
+      }
     } else {
       if (before !== undefined) before.cells = this.#most(block, before.cells, mostKeys);
-      const cells = this.#most(block, this.#merge(block, [], moment.cells), mostKeys);
+      const cells = this.#merge(block, [], most);
       block.moments.push({ at, seconds, seen, other, lost, cells });
     }
+    if (block.keys.length > this.#mostBlockKeys) this.#forgetKeys(block);
     this.changed.add(block);
   }
 
@@ -191,10 +224,16 @@ class Level {
     return this.#merge(block, cells.slice(0, most), rest);
   }
 
-  /** Lets go of keys that no moment has any more. */
+  /** All that a block will hold is in it. */
   #close(block: Block): void {
     const last = block.moments.at(-1);
     if (last !== undefined) last.cells = this.#most(block, last.cells, this.options.mostKeys);
+    this.#forgetKeys(block);
+    this.changed.add(block);
+  }
+
+  /** Lets go of keys that no moment of the last block has any more. */
+  #forgetKeys(block: Block): void {
     const used = new Map<number, number>();
     const keys: (readonly HistoryLabel[])[] = [];
     for (const moment of block.moments) {
@@ -204,8 +243,10 @@ class Level {
         return [fresh, drops];
       });
     }
-    block.keys.splice(0, block.keys.length, ...keys);
-    this.changed.add(block);
+    block.keys.length = 0;
+    for (const labels of keys) block.keys.push(labels);
+    this.#index = new Map(keys.map((labels, i) => [keyText(labels), i]));
+    this.#mostBlockKeys = Math.max(fewKeys, 2 * keys.length);
   }
 }
 
