@@ -1,8 +1,11 @@
 // Metrics in a real Prometheus: it scrapes a run, understands every line, and answers with our numbers.
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect } from "bun:test";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, test } from "bun:test";
 import { metricFamilies, metrics, others } from "../core/view/metrics.ts";
 import type { MetricsView } from "../core/view/metrics.ts";
 import {
@@ -12,7 +15,8 @@ import {
   sampleName,
 } from "../plugins/metrics/openmetrics.ts";
 import { hostileNames } from "./alert.ts";
-import { ruleText, startRun } from "./run.ts";
+import { makeFolder } from "./folder.ts";
+import { drivenSource, ruleText, startRun } from "./run.ts";
 import type { Run } from "./run.ts";
 import { Prometheus, prometheusTest, promtool } from "./services/prometheus.ts";
 import { viewOf } from "./view.ts";
@@ -105,6 +109,7 @@ function hostileView(): MetricsView {
 async function liveRun(): Promise<Run> {
   const run = await startRun({
     view: true,
+    driven: drivenSource({ at: Date.now() }),
     files: {
       "a.ts": ruleText("A", `severity: "critical",`),
       "b.ts": ruleText("B", "", `.count("5s").above(100000)`),
@@ -131,6 +136,52 @@ describe("promtool", () => {
     expect(broken.code).not.toBe(0);
     const odd = await promtool(["check", "metrics"], "# TYPE dropwatch_x counter\ndropwatch_x 1\n");
     expect(odd.code).not.toBe(0);
+  });
+});
+
+describe("docs/metrics.md", () => {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const page = readFileSync(join(root, "docs/metrics.md"), "utf8");
+  const blocks = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text]) => text!);
+  const block = (beginning: string): string => blocks.find((text) => text.startsWith(beginning))!;
+
+  prometheusTest("has a config of Prometheus and rules that promtool takes", async () => {
+    const folder = await makeFolder({
+      "prometheus.yml": block("scrape_configs:"),
+      "rules.yml": block("groups:"),
+    });
+    ends.push(() => folder.remove());
+    // The token's file isn't here.
+    const config = folder.file("prometheus.yml");
+    const checked = await promtool(["check", "config", "--syntax-only", config]);
+    expect([checked.said, checked.code]).toEqual([expect.stringContaining("SUCCESS"), 0]);
+    const rules = await promtool(["check", "rules", folder.file("rules.yml")]);
+    expect([rules.said, rules.code]).toEqual([expect.stringContaining("SUCCESS: 6 rules"), 0]);
+  });
+
+  test("speaks of no metric that there isn't", () => {
+    const known = new Set(metrics.map(sampleName));
+    const named = new Set([...page.matchAll(/\bdropwatch_\w+/g)].map(([name]) => name));
+    expect([...named].filter((name) => !known.has(name))).toEqual([]);
+    expect(named.size).toBe(known.size);
+  });
+
+  prometheusTest("has queries and alerts that Prometheus can answer", async () => {
+    const run = await liveRun();
+    const { target } = await serve(run.view);
+    await run.second([[{ reason: "NO_SOCKET", dev: "eth0", dport: "53" }, 20]]);
+    const prometheus = await prometheusOf(target, { "rules.yml": block("groups:") });
+    await answers(prometheus, "up", 1);
+    const queries = [...page.matchAll(/^\| [^|`]+ \| `([^`]+)` +\|$/gm)]
+      .map(([, query]) => query!).filter((query) => !/^[a-z_]+$/.test(query));
+    expect(queries.length).toBe(6);
+    for (const query of queries) await prometheus.query(query);
+    const [firing] = await prometheus.query("dropwatch_rule_firing_alerts > 0");
+    expect(firing!.metric).toMatchObject({ alert: "A", severity: "critical", mode: "alert" });
+    // An alert of the page, in earnest: nobody counts any more.
+    expect(await prometheus.query("ALERTS")).toEqual([]);
+    await run.second([], { gap: { seconds: 1, why: "bpftrace ended", over: false } });
+    await answers(prometheus, `ALERTS{alertname="DropwatchCountsNothing",alertstate="pending"}`, 1);
   });
 });
 

@@ -198,7 +198,7 @@ export const metrics: readonly Metric[] = [
     name: "dropwatch_rule_firing_alerts",
     type: "gauge",
     unit: "",
-    help: "Alerts of a rule that fire; those of mode shadow are told nobody.",
+    help: "Alerts of a rule that fire; nobody is told of those of mode shadow.",
     labels: ["alert", "severity", "mode"],
     read: (view) =>
       bounded(
