@@ -1,19 +1,21 @@
 // Metrics in a real Prometheus: it scrapes a run, understands every line, and answers with our numbers.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "bun:test";
 import { metricFamilies, metrics, others } from "../core/view/metrics.ts";
 import type { MetricsView } from "../core/view/metrics.ts";
+import type { View } from "../core/view/view.ts";
 import {
   metricsFor,
   openMetricsType,
   prometheusText,
+  prometheusType,
   sampleName,
 } from "../plugins/metrics/openmetrics.ts";
+import { openServer } from "../plugins/server/server.ts";
 import { hostileNames } from "./alert.ts";
 import { makeFolder } from "./folder.ts";
 import { drivenSource, ruleText, startRun } from "./run.ts";
@@ -26,31 +28,36 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** Serves the metrics of a view; `types` are what scrapers got. */
-async function serve(view: MetricsView): Promise<{ target: string; types: string[] }> {
+const token = "of-these-tests-alone";
+
+/** A server that shows a view; `types` are what scrapers got. */
+async function serve(view: View): Promise<{ target: string; types: string[] }> {
   const types: string[] = [];
-  const server: Server = createServer((request, response) => {
-    const { body, type } = metricsFor(request.headers.accept ?? "", view);
-    types.push(type);
-    response.writeHead(200, { "content-type": type }).end(body);
+  const server = await openServer({
+    address: "127.0.0.1:0",
+    token,
+    log: () => {},
+    metrics(accept, shown) {
+      const answer = metricsFor(accept, shown);
+      types.push(answer.type);
+      return answer;
+    },
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  ends.push(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return { target: `127.0.0.1:${(server.address() as AddressInfo).port}`, types };
+  ends.push(() => server.close());
+  server.show(view);
+  return { target: new URL(server.url).host, types };
 }
 
-async function prometheusOf(
-  target: string,
-  files: Readonly<Record<string, string>> = {},
-): Promise<Prometheus> {
+async function prometheusOf(target: string, rules?: string): Promise<Prometheus> {
   const prometheus = await Prometheus.start({
-    global: { scrape_interval: "200ms", scrape_timeout: "200ms", evaluation_interval: "200ms" },
-    scrape_configs: [{ job_name: "dropwatch", static_configs: [{ targets: [target] }] }],
-    rule_files: Object.keys(files),
-  }, files);
+    global: { scrape_interval: "500ms", scrape_timeout: "500ms", evaluation_interval: "500ms" },
+    scrape_configs: [{
+      job_name: "dropwatch",
+      authorization: { type: "Bearer", credentials_file: "token" },
+      static_configs: [{ targets: [target] }],
+    }],
+    rule_files: rules === undefined ? [] : ["rules.yml"],
+  }, { token: `${token}\n`, ...(rules === undefined ? {} : { "rules.yml": rules }) });
   ends.push(() => prometheus.close());
   return prometheus;
 }
@@ -170,7 +177,7 @@ describe("docs/metrics.md", () => {
     const run = await liveRun();
     const { target } = await serve(run.view);
     await run.second([[{ reason: "NO_SOCKET", dev: "eth0", dport: "53" }, 20]]);
-    const prometheus = await prometheusOf(target, { "rules.yml": block("groups:") });
+    const prometheus = await prometheusOf(target, block("groups:"));
     await answers(prometheus, "up", 1);
     const queries = [...page.matchAll(/^\| [^|`]+ \| `([^`]+)` +\|$/gm)]
       .map(([, query]) => query!).filter((query) => !/^[a-z_]+$/.test(query));
@@ -211,6 +218,14 @@ describe("a Prometheus that scrapes", () => {
 
     expect((await prometheus.targets()).map(({ health, lastError }) => [health, lastError]))
       .toEqual([["up", ""]]);
+    const plain = await fetch(`http://${target}/metrics`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect([plain.status, plain.headers.get("content-type"), plain.headers.get("vary")])
+      .toEqual([200, prometheusType, "accept"]);
+    expect(await plain.text()).toContain("\ndropwatch_drops_seen_total 45\n");
+    expect((await fetch(`http://${target}/metrics`)).status).toBe(401);
+    types.splice(types.indexOf(prometheusType), 1);
     expect(new Set(types)).toEqual(new Set([openMetricsType]));
     const metadata = await prometheus.metadata();
     for (const { name, type, unit, help } of metricFamilies(run.view)) {
@@ -225,7 +240,7 @@ describe("a Prometheus that scrapes", () => {
   });
 
   prometheusTest("hostile names has them as they are, and every sample", async () => {
-    const view = hostileView();
+    const view = { ...(await liveRun()).view, ...hostileView() };
     const { target } = await serve(view);
     const prometheus = await prometheusOf(target);
     await answers(prometheus, "up", 1);
