@@ -69,11 +69,12 @@ const isSink = (value: unknown): value is Sink | SinkSpec => {
     ["send", "notify", "mirror", "beat"].some((name) => typeof methods[name] === "function");
 };
 
+/** Whether the log and routes can call something so. */
+const isName = (name: string): boolean => /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name);
 const isOwn = (sink: string | Sink | SinkSpec): sink is Sink =>
   typeof sink === "object" && !("kind" in sink);
 /** What a sink of one's own says of itself; those of "dropwatch/sinks" check their options. */
-const isCalledWell = (sink: string | Sink | SinkSpec): boolean =>
-  !isOwn(sink) || /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(sink.name);
+const isCalledWell = (sink: string | Sink | SinkSpec): boolean => !isOwn(sink) || isName(sink.name);
 const hasGoodTimes = (sink: string | Sink | SinkSpec): boolean => {
   if (!isOwn(sink)) return true;
   const { timeout, rate, every, keepResolved } = sink as Partial<MirrorSink>;
@@ -88,7 +89,7 @@ const isExporter = (value: unknown): value is ExporterSpec | MetricsExporter => 
   if (typeof value !== "object" || value === null) return false;
   if ("exporter" in value) return typeof value.exporter === "string" && "options" in value;
   const { name, interval, push } = value as Record<string, unknown>;
-  return typeof name === "string" && typeof push === "function" &&
+  return typeof name === "string" && isName(name) && typeof push === "function" &&
     typeof interval === "number" && interval >= 1000 && interval <= 86_400_000;
 };
 
@@ -142,7 +143,7 @@ const entries = {
       v.union(
         [v.string(), v.custom<ExporterSpec | MetricsExporter>(isExporter)],
         'an exporter: a string, otlpMetrics of "dropwatch/sinks", or { name, interval, push } with ' +
-          "milliseconds from 1000 on",
+          "a name of letters, digits, _ and -, and milliseconds from 1000 on",
       ),
       "a list of exporters",
     ),

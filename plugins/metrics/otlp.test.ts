@@ -6,6 +6,7 @@ import { startExporters } from "../../core/view/exporter.ts";
 import { metricFamilies, metrics } from "../../core/view/metrics.ts";
 import type { MetricsView } from "../../core/view/metrics.ts";
 import { machineClock } from "../../core/alert/clock.ts";
+import type { ViewRule } from "../../core/view/view.ts";
 import { version } from "../../core/version.ts";
 import { hostileNames } from "../../test/alert.ts";
 import { Receiver } from "../../test/receiver.ts";
@@ -34,6 +35,19 @@ type Options = Partial<Parameters<typeof otlpMetrics>[0]>;
 
 const exporterTo = (options: Options = {}, setting: Partial<ExporterSetting> = {}) =>
   makeExporter(otlpMetrics({ url: receiver.url("/"), ...options }), { env: {}, ...setting });
+
+const rule: Omit<ViewRule, "alert" | "total"> = {
+  file: "a.ts",
+  line: 1,
+  severity: "warning",
+  by: [],
+  state: "inactive",
+  pending: 0,
+  firing: 0,
+  shadow: false,
+  plan: [],
+  why: "",
+};
 
 const signal = new AbortController().signal;
 const at = Date.parse("2026-01-02T03:04:05.678Z");
@@ -105,6 +119,21 @@ describe("a request", () => {
     expect(of("dropwatch.process_resident_memory"))
       .toEqual(["int", 100_000_000, "gauge", "By", false]);
     expect(of("dropwatch.tick_interval")).toEqual(["double", 1, "gauge", "s", false]);
+  });
+
+  test("has a new start for a sum that began again, and for that one alone", async () => {
+    const exporter = exporterTo();
+    const starts: unknown[] = [];
+    for (const [i, [a, b]] of [[10, 10], [3, 11], [4, 12]].entries()) {
+      const rules = [["A", a!], ["B", b!]].map(([alert, total]) => ({ ...rule, alert, total }));
+      const report = { ...reportOf(viewOf({ rules: rules as ViewRule[] })), at: at + i * 15_000 };
+      await exporter.push(report, signal);
+      starts.push(
+        pointsOf(receiver.received.at(-1)!).filter(({ name }) => name === "dropwatch.rule_matched")
+          .map(({ start }) => Number(start! / 1_000_000n)),
+      );
+    }
+    expect(starts).toEqual([[startedAt, startedAt], [at, startedAt], [at, startedAt]]);
   });
 
   test("has names of which Prometheus makes the same again", () => {

@@ -36,17 +36,20 @@ export function otlpExporter(options: OtlpOptions, context: ExporterContext): Me
     { path: "/v1/metrics", rejected: "rejectedDataPoints" },
     context,
   );
+  let sums: Sums = { at: 0, series: new Map() };
   return {
     name: context.name,
     interval: context.interval,
     async push(report, signal) {
       const { instance, host, families } = report;
+      const before = sums;
+      sums = { at: report.at, series: new Map() };
       const resource = resourceOf(
         { "service.instance.id": instance, "host.name": host },
         options.resource,
       );
       const scope = { name: "dropwatch", version };
-      const metrics = families.map((family) => metricOf(family, report));
+      const metrics = families.map((family) => metricOf(family, report, before, sums));
       await post({ resourceMetrics: [{ resource, scopeMetrics: [{ scope, metrics }] }] }, signal);
     },
   };
@@ -63,13 +66,36 @@ export function otlpName(
   return `${own.replace("dropwatch_", "dropwatch.")}${type === "info" ? "_info" : ""}`;
 }
 
-function metricOf(family: MetricFamily, { at, startedAt }: MetricsReport): object {
+/** The sums of a push, to see which of them began again before the next one. */
+interface Sums {
+  readonly at: number;
+  readonly series: Map<string, { readonly value: number; readonly start: number }>;
+}
+
+/**
+ * Since when a sum counts: the start, or the last push where it has become smaller since. A rule that is
+ * loaded anew counts anew.
+ */
+function startOf(key: string, value: number, startedAt: number, { at, series }: Sums): number {
+  const known = series.get(key);
+  if (known === undefined) return startedAt;
+  return value < known.value ? at : known.start;
+}
+
+function metricOf(family: MetricFamily, report: MetricsReport, before: Sums, now: Sums): object {
   const { type, unit, help, labels, rows } = family;
+  const { at, startedAt } = report;
+  const startNano = (values: readonly string[], value: number): string => {
+    const key = JSON.stringify([family.name, values]);
+    const start = startOf(key, value, startedAt, before);
+    now.series.set(key, { value, start });
+    return nanoseconds(start);
+  };
   const dataPoints = rows.map(([values, value]: MetricRow) => ({
     attributes: labels.flatMap((label, i) =>
       values[i] === "" ? [] : [attribute(label, values[i]!)]
     ),
-    ...(type === "counter" ? { startTimeUnixNano: nanoseconds(startedAt) } : {}),
+    ...(type === "counter" ? { startTimeUnixNano: startNano(values, value) } : {}),
     timeUnixNano: nanoseconds(at),
     // What is measured in seconds is a double always: a series of both kinds confuses receivers.
     ...(unit !== "seconds" && Number.isSafeInteger(value)
