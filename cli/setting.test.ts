@@ -236,7 +236,11 @@ describe("a mistake in a config file", () => {
       exit: 2,
       place: at(),
     });
-    expect(await failure(config(`"oltp=x"`))).toMatchObject({ code: "UNKNOWN_EXPORTER", exit: 2 });
+    expect(await failure(config(`"oltp=x"`))).toMatchObject({
+      code: "UNKNOWN_EXPORTER",
+      exit: 2,
+      place: at(),
+    });
     const push = "push: async () => {}";
     for (
       const bad of ["1", "{}", `{ name: "a", ${push} }`, `{ name: "a", interval: 15, ${push} }`]

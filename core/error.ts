@@ -316,11 +316,12 @@ export function unknownExporter(
   spec: string,
   known: readonly string[],
   nearest: readonly string[],
+  place: Place | undefined,
 ): DropwatchError {
   return new DropwatchError(
     "UNKNOWN_EXPORTER",
     `Cannot use the exporter ${quote(spec)}: expected ${known.join(" or ")}${suggest(nearest)}`,
-    { data: { spec, known, nearest } },
+    { place, data: { spec, known, nearest } },
   );
 }
 

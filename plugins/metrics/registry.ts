@@ -90,6 +90,7 @@ function read(given: string | ExporterSpec, file: string | undefined): Described
       name,
       exporterUsages,
       kind === undefined ? nearest(name, [...kinds.keys()]) : [],
+      file === undefined ? undefined : { file },
     );
   }
   const options: object = typeof given === "string"
