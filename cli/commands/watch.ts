@@ -108,7 +108,8 @@ export const watchCommand: Command = {
 /** Serves those who look on; what it needs is loaded only then. */
 async function serve(listen: Listen, terminal: Terminal): Promise<Server> {
   const { openServer } = await import("../../plugins/server/server.ts");
-  const server = await openServer({ ...listen, log: terminal.log });
+  const { bundleDashboard } = await import("../../plugins/server/dashboard/bundle.ts");
+  const server = await openServer({ ...listen, files: bundleDashboard, log: terminal.log });
   terminal.log(`the dashboard is at ${server.url}`);
   return server;
 }
