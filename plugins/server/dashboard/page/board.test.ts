@@ -71,6 +71,16 @@ describe("a tick", () => {
     expect(rates(board, "A")).toEqual([null, 6]);
   });
 
+  test("that comes some milliseconds late begins no step of its own", () => {
+    const board = makeBoard({ step: 1000, size: 3, most: 10, phase: 700 });
+    for (const [at, seconds] of [[1300, 1], [2304, 1.004], [3301, 0.997]] as const) {
+      board.add(tick(at, [[["A"], 5]], { seconds }), same);
+    }
+    expect(board.end).toBe(3300);
+    expect(rates(board, "A").map((rate) => Math.round(rate!))).toEqual([5, 5, 5]);
+    expect(board.top()[0]!.total).toBeCloseTo(15, 9);
+  });
+
   test("that a moment reaches over doesn't count for the step beside it", () => {
     const board = makeBoard({ step: 1000, size: 2, most: 10 });
     board.add(tick(2000, [[["A"], 6]], { seconds: 1.005 }), same);

@@ -56,6 +56,9 @@ export interface Board {
   readonly seconds: number;
 }
 
+/** A tick that ends so many milliseconds after a step still belongs to it: timers aren't that exact. */
+const late = 100;
+
 /** Equal for equal labels: null is told from every text, and no text reads as two labels. */
 export function keyOf(labels: readonly HistoryLabel[]): string {
   return labels.length === 1 && labels[0] !== null ? `"${labels[0]}` : JSON.stringify(labels);
@@ -106,7 +109,8 @@ export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board 
 
   /** The ring's places of the steps that a time lies in, and which share of it in each. */
   const sharesOf = (begin: number, end: number): [place: number, share: number][] => {
-    const [from, to] = [begin + phase, Math.max(begin + 1, end) + phase];
+    const to = Math.min(Math.max(begin + 1, end) + phase, (last + 1) * step);
+    const from = Math.min(begin + phase, to - 1);
     const first = Math.max(last - size + 1, Math.floor(from / step));
     const shares: [number, number][] = [];
     for (let number = first; number <= Math.min(last, Math.ceil(to / step) - 1); number++) {
@@ -167,7 +171,7 @@ export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board 
     },
     add({ at, seconds, gap, drops }, labelsOf) {
       // A tick that ends at a boundary belongs to the step before it.
-      advance(Math.ceil((at + phase) / step) - 1);
+      advance(Math.ceil((at + phase - late) / step) - 1);
       for (const each of current) each.now = 0;
       current = [];
       if (gap !== null || seconds <= 0) return;

@@ -152,7 +152,9 @@ export function makeFlame(
     async load(look, now) {
       const mine = ++turn;
       const from = look.zoom?.from ?? now - windowOf(look.window).length;
-      const query = new URLSearchParams({ from: String(from), to: String(look.zoom?.to ?? now) });
+      // Stacks are kept by coarser times: what comes until the answer is made is to be in all of it.
+      const to = look.zoom?.to ?? now + 60_000;
+      const query = new URLSearchParams({ from: String(from), to: String(to) });
       addFilters(query, look.filters);
       const answer = await ask<Stacks>(`/api/v1/stacks?${query}`);
       if (mine !== turn) return;
@@ -168,10 +170,10 @@ export function makeFlame(
           ? total === 0
             ? "No drops in this time."
             : `No stack was walked of the ${whole(total)} drops in this time.`
-          : `Sampled: ${whole(kept)} stacks were walked, of ${whole(total)} counted drops ` +
-            `(${
-              percent(kept, total)
-            }). A width is what was counted of a reason, shared out over its stacks.`,
+          : `Sampled: ${whole(kept)} stacks were walked, of ${whole(total)} counted drops${
+            // Whole stacks of coarse times lie beside drops of the very time.
+            kept > total ? "" : ` (${percent(kept, total)})`}. ` +
+            "A width is what was counted of a reason, shared out over its stacks.",
       );
       const next = JSON.stringify(stacks.stacks);
       if (next === drawn) return;
