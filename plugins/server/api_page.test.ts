@@ -83,7 +83,7 @@ test("each curl line of the page is answered by a real server, with what the pag
       expect([path, said === undefined]).toEqual([path, false]);
       expect([path, answer.status < 400]).toEqual([
         path,
-        !(shown as object).hasOwnProperty("error"),
+        !Object.hasOwn(shown as object, "error"),
       ]);
       const { schema } = said!.content["application/json"]!;
       const whole = { ...schema, components } as unknown as Schema;
@@ -95,7 +95,7 @@ test("each curl line of the page is answered by a real server, with what the pag
         path,
         Object.keys(value).sort(),
       ]);
-      if ((shown as object).hasOwnProperty("error")) expect(value).toEqual(shown as typeof value);
+      if (Object.hasOwn(shown as object, "error")) expect(value).toEqual(shown as typeof value);
     }
   } finally {
     await served.stop();
@@ -120,6 +120,8 @@ test("the page tells the limits as they are", () => {
   ]);
   expect(row("requests that change"))
     .toEqual(["", `${writes.perSecond} a second, ${writes.burst} at once`]);
+  expect(row("work for requests")).toEqual(["", "a quarter of a core, 5 s at once"]);
+  expect(defaultLimits.work).toEqual({ perSecond: 1000 / 4, burst: 5000 });
   expect(row("wrong tokens"))
     .toEqual(["", `${failures.perSecond * 60} a minute, ${failures.burst} at once`]);
   for (

@@ -151,14 +151,20 @@ describe("a body", () => {
     expect(await send(65_537)).toBe(413);
   });
 
-  test("that goes away in the middle leaves nothing behind", async () => {
+  test("that goes away in the middle leaves nothing behind, in the log neither", async () => {
     const to = await start();
-    for (let i = 0; i < 50; i++) {
-      const { write, socket } = client(to);
-      write(head(to, "Content-Length: 1000") + "{");
+    const expecting = head(to, "Content-Length: 1000", "Expect: 100-continue");
+    await Promise.all(Array.from({ length: 15 }, async () => {
+      const { write, until, socket, closed } = client(to);
+      write(expecting);
+      // Now the server waits for what was said to come.
+      expect(await until("\r\n\r\n")).toContain(" 100 ");
+      write("{");
       socket.destroy();
-    }
+      await closed;
+    }));
     expect((await to.ask("/healthz")).status).toBe(200);
+    await to.server.close();
     expect(to.log).toEqual([]);
   });
 });
@@ -226,6 +232,23 @@ async function nextOf(events: EventReader, kind: string): Promise<unknown> {
     if (event.event === kind) return event.data;
   }
 }
+
+describe("work", () => {
+  test("that an address asks for is bounded, however few its requests", async () => {
+    const to = await start({ limits: { work: { perSecond: 1, burst: 1 } } });
+    const statuses = new Set<number>();
+    while (!statuses.has(429)) {
+      const answer = await to.ask("/api/v1/reasons");
+      await answer.text();
+      statuses.add(answer.status);
+      if (answer.status === 429) {
+        expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
+      }
+    }
+    expect([...statuses]).toEqual([200, 429]);
+    expect((await to.ask("/healthz")).status).toBe(200);
+  });
+});
 
 describe("a stream of events", () => {
   test("beyond the limits is refused with Retry-After; another address's isn't concerned", async () => {

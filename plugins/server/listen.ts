@@ -199,6 +199,7 @@ async function answer(
   outgoing.on("error", () => {});
   try {
     const response = await responseTo(incoming, { handle, limits }).catch((thrown) => {
+      if (thrown instanceof ClientGone) throw thrown;
       const { status, headers, body } = problemOf(thrown, log);
       return new Response(body, { status, headers });
     });
@@ -287,12 +288,34 @@ async function write(
   if (cookies.length > 0) headers["set-cookie"] = cookies;
   // The rest of a body that was refused would be taken for the next request.
   if (!outgoing.req.complete) headers["connection"] = "close";
-  outgoing.writeHead(response.status, headers);
-  if (response.body !== null) await pour(response.body, outgoing, readTime);
+  if (response.body !== null && response.headers.get("content-type") === "text/event-stream") {
+    outgoing.writeHead(response.status, headers);
+    outgoing.flushHeaders();
+    await pour(response.body, outgoing, readTime);
+  } else {
+    const body = new Uint8Array(await response.arrayBuffer());
+    const isWhole = outgoing.req.method !== "HEAD" && response.status !== 204 &&
+      response.status !== 304;
+    if (isWhole) headers["content-length"] = String(body.length);
+    outgoing.writeHead(response.status, headers);
+    await writeBytes(body, outgoing, readTime);
+  }
   await event(outgoing, "finish", readTime, () => outgoing.end());
 }
 
-/** The bytes of a body, one after the other. */
+/** Writes bytes in pieces, and waits where the client hasn't read what came before. */
+async function writeBytes(
+  bytes: Uint8Array,
+  outgoing: ServerResponse,
+  readTime: number,
+): Promise<void> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    const part = bytes.subarray(at, at + chunkBytes);
+    if (!outgoing.write(part)) await event(outgoing, "drain", readTime);
+  }
+}
+
+/** The bytes of a stream, as they come. */
 async function pour(
   body: ReadableStream<Uint8Array>,
   outgoing: ServerResponse,
@@ -303,15 +326,12 @@ async function pour(
   const cancel = (): void => void reader.cancel().catch(() => {});
   outgoing.once("close", cancel);
   try {
-    outgoing.flushHeaders();
     for (;;) {
+      if (outgoing.destroyed) throw new ClientGone();
       const { done, value } = await reader.read();
       if (outgoing.destroyed) throw new ClientGone();
       if (done) return;
-      for (let at = 0; at < value.length; at += chunkBytes) {
-        const part = value.subarray(at, at + chunkBytes);
-        if (!outgoing.write(part)) await event(outgoing, "drain", readTime);
-      }
+      await writeBytes(value, outgoing, readTime);
     }
   } finally {
     outgoing.off("close", cancel);
@@ -326,6 +346,7 @@ async function event(
   readTime: number,
   start?: () => void,
 ): Promise<void> {
+  if (outgoing.destroyed) throw new ClientGone();
   await new Promise<void>((resolve, reject) => {
     const done = (end: () => void): void => {
       clearTimeout(timer);
