@@ -1,7 +1,7 @@
 // A server of node's API that answers with a function of the web's: Request in, Response out. Here are
 // the bounds of what a connection may cost before anybody looks at what it asks.
 import { chmod, lstat, unlink } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, STATUS_CODES } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
@@ -11,7 +11,9 @@ import {
   badRequest,
   bodyTooLarge,
   cannotListen,
+  headersTooLarge,
   reasonOf,
+  requestTooSlow,
 } from "../../core/error.ts";
 import type { Address } from "./address.ts";
 import { ClientGone, clientOf } from "./client.ts";
@@ -63,7 +65,7 @@ export async function listen(
   });
   const sockets = boundConnections(limits, notices);
   server.on("connection", sockets.take);
-  server.on("clientError", refuse);
+  server.on("clientError", (error, socket) => refuse(error, socket as Socket, { limits, log }));
   await bind(server, address, shown);
   const found = server.address();
   const port = typeof found === "object" && found !== null ? (found as AddressInfo).port : 0;
@@ -115,22 +117,29 @@ function boundConnections(
 }
 
 /** What isn't HTTP, is too large or comes too slowly never becomes a request. */
-function refuse(error: Error & { readonly code?: string }, socket: Socket): void {
-  const [status, code, message] = error.code === "HPE_HEADER_OVERFLOW"
-    ? ["431 Request Header Fields Too Large", "HEADERS_TOO_LARGE", "its headers are too large"]
-    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? ["408 Request Timeout", "TOO_SLOW", "it took too long to arrive"]
-    : ["400 Bad Request", "BAD_REQUEST", "it isn't HTTP"];
+function refuse(
+  error: Error & { readonly code?: string },
+  socket: Socket,
+  { limits, log }: { readonly limits: Limits; readonly log: (message: string) => void },
+): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify({
-    error: { code, message: `Cannot answer the request: ${message}` },
-  });
+  const problem = error.code === "HPE_HEADER_OVERFLOW"
+    ? headersTooLarge(limits.headerBytes)
+    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? requestTooSlow()
+    : badRequest("it isn't HTTP");
+  const { status, headers, body } = problemOf(problem, log);
+  const head = { ...headers, "content-length": Buffer.byteLength(body), connection: "close" };
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      ...Object.entries(head).map(([name, value]) => `${name}: ${value}`),
+      "",
+      body,
+    ].join("\r\n"),
     () => socket.destroy(),
   );
 }
@@ -263,14 +272,17 @@ async function bodyOf(
   const parts: Uint8Array[] = [];
   let size = 0;
   return await new Promise((resolve, reject) => {
-    incoming.on("data", (part: Uint8Array) => {
+    const take = (part: Uint8Array): void => {
       size += part.length;
-      if (size <= most) parts.push(part);
-      else {
-        incoming.pause();
-        reject(bodyTooLarge(most));
+      if (size <= most) {
+        parts.push(part);
+        return;
       }
-    });
+      incoming.off("data", take);
+      incoming.pause();
+      reject(bodyTooLarge(most));
+    };
+    incoming.on("data", take);
     incoming.on("end", () => resolve(Uint8Array.from(Buffer.concat(parts))));
     incoming.on("close", () => reject(new ClientGone()));
   });
