@@ -1066,6 +1066,23 @@ export function addressTooLong(most: number): DropwatchError {
   );
 }
 
+/** A request, or its headers, took longer to arrive than the server waits (status 408). */
+export function requestTooSlow(): DropwatchError {
+  return new DropwatchError(
+    "REQUEST_TOO_SLOW",
+    "Cannot wait any longer for the rest of the request",
+  );
+}
+
+/** The headers of a request are larger than the server reads (status 431). */
+export function headersTooLarge(most: number): DropwatchError {
+  return new DropwatchError(
+    "HEADERS_TOO_LARGE",
+    `Cannot read more than ${most} bytes of headers`,
+    { data: { most } },
+  );
+}
+
 /** What was sent isn't said to be JSON (status 415). */
 export function notJson(type: string): DropwatchError {
   return new DropwatchError(

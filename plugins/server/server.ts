@@ -95,7 +95,8 @@ export function serverApp(
     checkOrigin(names),
     limitRate(limits, { now, notices }),
   ];
-  return { app: makeApp(routes, { guards, gate, view: shown.view, log }), routes };
+  const work = makeBuckets(limits.work, { most: limits.addresses, now });
+  return { app: makeApp(routes, { guards, gate, work, view: shown.view, log }), routes };
 }
 
 /**

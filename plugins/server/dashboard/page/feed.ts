@@ -28,7 +28,7 @@ export interface Feed {
   /** What the ticks' labels are, in their order. */
   fields(fields: readonly string[]): void;
   tick(tick: ViewTick): void;
-  /** The moment up to which the server had counted, where no tick came yet. */
+  /** The moment up to which the server had counted, where no later tick came yet. */
   startAt(at: number): void;
 }
 
@@ -73,7 +73,7 @@ export function makeFeed(
       return shown;
     },
     startAt(at) {
-      if (last === 0) last = at;
+      last = Math.max(last, at);
     },
     fields(next) {
       fields = next;
