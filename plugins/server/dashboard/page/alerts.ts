@@ -129,7 +129,8 @@ export function makeAlerts(
     );
   };
 
-  const quietOf = ({ silencedBy, inhibitedBy, shadow }: ViewAlert): Child[] => [
+  const quietOf = ({ silencedBy, inhibitedBy, shadow, health }: ViewAlert): Child[] => [
+    health && make("span", { class: "quiet" }, "about dropwatch itself"),
     silencedBy.length > 0 && make("span", { class: "quiet" }, "silenced"),
     inhibitedBy.length > 0 && make("span", { class: "quiet" }, "inhibited"),
     shadow && make("span", { class: "quiet" }, "shadow: nobody is told"),

@@ -71,7 +71,7 @@ export function makeChart(root: HTMLElement, events: ChartEvents): Chart {
         grid: { show: false },
         ticks: { stroke: () => theme.line, size: 4 },
         font: "12px system-ui, sans-serif",
-        space: 70,
+        space: 52,
         size: 34,
         // The day and the hour each on a line of its own, and no AM.
         values: (_, at, _axis, _space, increment) =>

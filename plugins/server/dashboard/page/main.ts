@@ -31,7 +31,7 @@
 //   #login[open]                input[name=token], #login-error
 //   #help[open]                 the keys
 //   html[data-theme]            light or dark; absent where it is as the system has it (#theme)
-import type { ViewAlert, ViewStatus } from "../../../../core/view/view.ts";
+import type { Drops, ViewAlert, ViewStatus } from "../../../../core/view/view.ts";
 import { makeAlertPanel } from "./alert_panel.ts";
 import { makeAlerts } from "./alerts.ts";
 import { ask, failureText, whenRefused } from "./api.ts";
@@ -92,6 +92,7 @@ const reasons = makeReasons(() => {
   frame.ask(drawDrops);
 });
 const feed = makeFeed(
+  (path) => ask<Drops>(path),
   (what) => {
     if (what === "history" || !isPaused) frame.ask(takePicture);
   },
