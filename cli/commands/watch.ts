@@ -75,7 +75,8 @@ export const watchCommand: Command = {
         rules,
         sinks,
         routing: setting.routing,
-        externalURL: setting.externalURL ?? server?.url,
+        externalURL: setting.externalURL ??
+          (server?.url.startsWith("http") ? server.url : undefined),
         externalLabels: setting.externalLabels,
         interval: setting.interval,
         maxKeys: setting.maxKeys,
@@ -87,6 +88,8 @@ export const watchCommand: Command = {
           state: setting.state,
           onView(view) {
             server?.show(view);
+            // Where the first program was refused there is another view.
+            void pushed?.stop();
             pushed = startExporters({ exporters, view, clock: machineClock, log: terminal.log });
           },
         },
@@ -120,7 +123,13 @@ export const watchCommand: Command = {
 async function serve(listen: Listen, terminal: Terminal): Promise<Server> {
   const { openServer } = await import("../../plugins/server/server.ts");
   const { metricsFor } = await import("../../plugins/metrics/openmetrics.ts");
-  const server = await openServer({ ...listen, metrics: metricsFor, log: terminal.log });
+  const { bundleDashboard } = await import("../../plugins/server/dashboard/bundle.ts");
+  const server = await openServer({
+    ...listen,
+    files: bundleDashboard,
+    metrics: metricsFor,
+    log: terminal.log,
+  });
   terminal.log(`the dashboard is at ${server.url}`);
   return server;
 }

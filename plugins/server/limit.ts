@@ -54,7 +54,7 @@ export const defaultLimits: Limits = {
   connections: 1000,
   connectionsEach: 250,
   streams: 200,
-  streamsEach: 20,
+  streamsEach: 128,
   streamBytes: 1_048_576,
   ringEvents: 600,
   ringBytes: 4_194_304,
