@@ -229,7 +229,7 @@ describe("the dashboard", () => {
       const others = toldOf(culprit);
       await until(() => toldOf(culprit) > others + 1, "others are told");
       const [told, more] = [toldOf("dw-late"), toldOf(culprit)];
-      await until(() => toldOf(culprit) > more + 2, "others are told again and again");
+      await until(() => toldOf(culprit) > more + 1, "others are told again and again");
       expect(toldOf("dw-late")).toBe(told);
 
       await page.locator("#alert-close").click();
@@ -504,7 +504,7 @@ describe("the dashboard", () => {
       };
       requestAnimationFrame(count);
     }`);
-    await until(async () => await page.evaluate("smooth.ticks >= 6") === true, "six ticks come");
+    await until(async () => await page.evaluate("smooth.ticks >= 5") === true, "five ticks come");
     const busy = await used() - before;
     const { frames, longest, seconds: passed, elements } = await page.evaluate(`({
       ...smooth,
