@@ -194,7 +194,7 @@ describe("the dashboard", () => {
       page.evaluate(`document.querySelector("#chart canvas").toDataURL()`);
     const before = await chart();
     await until(async () => await chart() !== before, "the chart moves");
-    const found = page.locator("#culprits tr[data-culprit]", { hasText: culprit });
+    const found = page.locator("#culprits tr[data-culprit]", { hasText: culprit }).first();
     expect(await found.locator("[data-field=owner]").textContent()).toBe(culprit);
     expect(await found.locator("[data-field=reason]").textContent()).toContain("SOCKET_FILTER");
   });
