@@ -107,6 +107,9 @@ function readScreen(lines: readonly string[]): Run[][] {
 /** One character: its width and a line's height, in pixels. */
 const [width, height, size, margin] = [8.4, 18, 14, 12];
 
+/** The height of a whole bar: those of two lines don't touch. */
+const tallest = 16;
+
 const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 const pixels = (value: number): string => String(Math.round(value * 10) / 10);
@@ -136,7 +139,7 @@ function drawLine(runs: readonly Run[]): string {
     }
     // Bars are drawn: as letters they would have gaps between them, in each font others.
     for (const { 0: bars, index } of text.matchAll(/([▁-█])\1*/g)) {
-      const high = height * (bars.charCodeAt(0) - 0x2580) / 8;
+      const high = tallest * (bars.charCodeAt(0) - 0x2580) / 8;
       const at = column + [...text.slice(0, index)].length;
       drawn.push(
         `<rect x="${pixels(at * width)}" y="${pixels(height - high)}" width="${

@@ -37,9 +37,9 @@ describe("a picture of a terminal", () => {
   test("draws bars, so that there are no gaps between them in any font", () => {
     const svg = draw("a ▄▄█ \x1b[31m▁");
     expect(texts(svg)).toEqual(["0: a     "]);
-    expect(svg).toContain(`<rect x="16.8" y="9" width="16.8" height="9"/>`);
-    expect(svg).toContain(`<rect x="33.6" y="0" width="8.4" height="18"/>`);
-    expect(svg).toContain(`<rect x="50.4" y="15.8" width="8.4" height="2.3" fill="#e0626c"/>`);
+    expect(svg).toContain(`<rect x="16.8" y="10" width="16.8" height="8"/>`);
+    expect(svg).toContain(`<rect x="33.6" y="2" width="8.4" height="16"/>`);
+    expect(svg).toContain(`<rect x="50.4" y="16" width="8.4" height="2" fill="#e0626c"/>`);
   });
 
   test("goes on with a style over the end of a line", () => {
