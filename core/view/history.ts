@@ -35,8 +35,8 @@ interface BlockMoment {
   seen: number;
   other: number;
   lost: number;
-  /** By the index of a key; in the order in which they came. */
-  cells: [key: number, drops: number][];
+  /** The index of a key and its drops, by turns: there are hundreds of thousands in an hour. */
+  cells: number[];
 }
 
 /** How fine the past is kept, and for how long. Milliseconds. */
@@ -79,6 +79,8 @@ const keyText = (labels: readonly HistoryLabel[]): string =>
 
 /** A moment that is being gathered may hold so many times the keys that are told apart of it later. */
 const gathering = 20;
+/** So many keys of a block are told apart once it is over. */
+const mostInBlock = 500;
 /** A block may have so many keys before it is looked through for those that nothing has any more. */
 const fewKeys = 1000;
 
@@ -99,6 +101,13 @@ function mostOf(cells: readonly Cell[], most: number, reasonAt: number): readonl
       drops,
     ]),
   ];
+}
+
+/** Drops by their labels, of drops by keys. */
+function cellsIn({ keys }: Block, cells: readonly number[]): Cell[] {
+  const found: Cell[] = [];
+  for (let i = 0; i < cells.length; i += 2) found.push([keys[cells[i]!]!, cells[i + 1]!]);
+  return found;
 }
 
 /** Moments of one resolution. */
@@ -155,7 +164,7 @@ class Level {
       before.other += other;
       before.lost += lost;
       before.cells = this.#merge(block, before.cells, most);
-      if (before.cells.length > gathering * mostKeys) {
+      if (before.cells.length / 2 > gathering * mostKeys) {
         before.cells = this.#most(block, before.cells, gathering / 2 * mostKeys);
       }
     } else {
@@ -204,24 +213,20 @@ class Level {
     return key;
   }
 
-  #merge(block: Block, cells: BlockMoment["cells"], more: readonly Cell[]): BlockMoment["cells"] {
-    const sums = new Map(cells);
+  #merge(block: Block, cells: readonly number[], more: readonly Cell[]): number[] {
+    const sums = new Map<number, number>();
+    for (let i = 0; i < cells.length; i += 2) sums.set(cells[i]!, cells[i + 1]!);
     for (const [labels, drops] of more) {
       const key = this.#key(block, labels);
       sums.set(key, (sums.get(key) ?? 0) + drops);
     }
-    return [...sums];
+    return [...sums].flat();
   }
 
   /** The keys with the most drops; the rest by its reason alone. */
-  #most(block: Block, cells: BlockMoment["cells"], most: number): BlockMoment["cells"] {
-    if (cells.length <= most) return cells;
-    cells.sort((a, b) => b[1] - a[1]);
-    const rest = cells.slice(most).map(([key, drops]): Cell => [
-      block.keys[key]!.map((label, i) => (i === this.#reasonAt ? label : null)),
-      drops,
-    ]);
-    return this.#merge(block, cells.slice(0, most), rest);
+  #most(block: Block, cells: number[], most: number): number[] {
+    if (cells.length / 2 <= most) return cells;
+    return this.#merge(block, [], mostOf(cellsIn(block, cells), most, this.#reasonAt));
   }
 
   /** All that a block will hold is in it. */
@@ -229,7 +234,26 @@ class Level {
     const last = block.moments.at(-1);
     if (last !== undefined) last.cells = this.#most(block, last.cells, this.options.mostKeys);
     this.#forgetKeys(block);
+    if (block.keys.length > mostInBlock) this.#thin(block);
     this.changed.add(block);
+  }
+
+  /** Tells fewer keys of a whole block apart: where each second has others, none of them is the culprit. */
+  #thin(block: Block): void {
+    const totals = new Float64Array(block.keys.length);
+    for (const { cells } of block.moments) {
+      for (let i = 0; i < cells.length; i += 2) totals[cells[i]!]! += cells[i + 1]!;
+    }
+    const most = new Set(
+      [...totals.keys()].sort((a, b) => totals[b]! - totals[a]!).slice(0, mostInBlock),
+    );
+    for (const moment of block.moments) {
+      const all = cellsIn(block, moment.cells);
+      const kept = moment.cells.filter((_, i, cells) => most.has(cells[i - i % 2]!));
+      const rest = all.filter((_, i) => !most.has(moment.cells[2 * i]!));
+      moment.cells = this.#merge(block, kept, mostOf(rest, 0, this.#reasonAt));
+    }
+    this.#forgetKeys(block);
   }
 
   /** Lets go of keys that no moment of the last block has any more. */
@@ -237,11 +261,13 @@ class Level {
     const used = new Map<number, number>();
     const keys: (readonly HistoryLabel[])[] = [];
     for (const moment of block.moments) {
-      moment.cells = moment.cells.map(([key, drops]) => {
+      const { cells } = moment;
+      for (let i = 0; i < cells.length; i += 2) {
+        const key = cells[i]!;
         let fresh = used.get(key);
         if (fresh === undefined) used.set(key, fresh = keys.push(block.keys[key]!) - 1);
-        return [fresh, drops];
-      });
+        cells[i] = fresh;
+      }
     }
     block.keys.length = 0;
     for (const labels of keys) block.keys.push(labels);
@@ -350,54 +376,63 @@ export function makeHistory(by: readonly FieldName[]): History {
         ]);
       }
       const end = begin + length * step;
-      const counted = new Float64Array(length);
-      const sums = new Map<
-        string,
-        { labels: HistoryLabel[]; total: number; values: Float64Array }
-      >();
-      let missing = 0;
-      let total = 0;
-      /** By block and key, the series that it belongs to. */
-      let found: { block: Block | undefined; series: (Summed | null | undefined)[] } = {
-        block: undefined,
-        series: [],
-      };
-      const seriesOf = (block: Block, key: number): Summed | null => {
-        if (found.block !== block) found = { block, series: [] };
-        const before = found.series[key];
-        if (before !== undefined) return before;
-        const labels = block.keys[key]!;
-        let series: Summed | undefined;
-        if (fits(labels)) {
-          const own = places.map((at) => labels[at]!);
+      // First who has how much, then what of it is shown: in a flood each second has series of its own.
+      const ids = new Map<string, number>();
+      const labels: (readonly HistoryLabel[])[] = [];
+      const totals: number[] = [];
+      const seriesOf = (block: Block): Int32Array =>
+        Int32Array.from(block.keys, (key) => {
+          if (!fits(key)) return -1;
+          const own = places.map((at) => key[at]!);
           const text = keyText(own);
-          series = sums.get(text);
-          if (series === undefined) {
-            sums.set(text, series = { labels: own, total: 0, values: new Float64Array(length) });
+          let id = ids.get(text);
+          if (id === undefined) {
+            ids.set(text, id = labels.push(own) - 1);
+            totals.push(0);
+          }
+          return id;
+        });
+      const series = new Map<Block, Int32Array>();
+      let missing = 0;
+      eachMoment(level, begin, end, (moment, block) => {
+        let own = series.get(block);
+        if (own === undefined) series.set(block, own = seriesOf(block));
+        missing += moment.other + moment.lost;
+        const { cells } = moment;
+        for (let i = 0; i < cells.length; i += 2) {
+          const id = own[cells[i]!]!;
+          if (id !== -1) totals[id]! += cells[i + 1]!;
+        }
+      });
+      const order = totals.flatMap((drops, id) => drops > 0 ? id : [])
+        .sort((a, b) => totals[b]! - totals[a]!);
+      const total = order.reduce((sum, id) => sum + totals[id]!, 0);
+      const shown = order.slice(0, limit);
+      // All that isn't shown is the last one.
+      const slots = new Int32Array(totals.length).fill(shown.length);
+      shown.forEach((id, slot) => slots[id] = slot);
+      const values = Array.from({ length: shown.length + 1 }, () => new Float64Array(length));
+      const counted = new Float64Array(length);
+      eachMoment(level, begin, end, (moment, block) => {
+        const own = series.get(block)!;
+        const { cells } = moment;
+        for (const [at, share] of sharesOf(moment, begin, step)) {
+          counted[at]! += share * moment.seconds;
+          for (let i = 0; i < cells.length; i += 2) {
+            const id = own[cells[i]!]!;
+            if (id !== -1) values[slots[id]!]![at]! += share * cells[i + 1]!;
           }
         }
-        return found.series[key] = series ?? null;
-      };
-      eachMoment(level, begin, end, (moment, block) => {
-        const shares = sharesOf(moment, begin, step);
-        for (const [i, share] of shares) counted[i]! += share * moment.seconds;
-        missing += moment.other + moment.lost;
-        for (const [key, drops] of moment.cells) {
-          const series = seriesOf(block, key);
-          if (series === null) continue;
-          for (const [i, share] of shares) series.values[i]! += share * drops;
-          series.total += drops;
-          total += drops;
-        }
       });
-      const all = [...sums.values()].sort((a, b) => b.total - a.total);
-      const finish = ({ labels, total, values }: Summed): DropSeries => ({
-        labels: Object.fromEntries(by.map((field, i) => [field, labels[i]!])),
+      const finish = (own: readonly HistoryLabel[], total: number, slot: number): DropSeries => ({
+        labels: Object.fromEntries(by.map((field, i) => [field, own[i] ?? null])),
         total,
-        values: Array.from(values, (n, i) => counted[i]! > 0 ? rounded(n / counted[i]!) : null),
+        values: Array.from(
+          values[slot]!,
+          (n, i) => counted[i]! > 0 ? rounded(n / counted[i]!) : null,
+        ),
       });
-      const shown = all.slice(0, limit);
-      const rest = all.slice(limit);
+      const told = shown.reduce((sum, id) => sum + totals[id]!, 0);
       const last = known ?? seconds.last?.at ?? minutes.last?.at ?? begin;
       const whole = (Math.min(end, last) - Math.max(begin, from)) / 1000;
       const time = counted.reduce((sum, each) => sum + each, 0);
@@ -407,13 +442,9 @@ export function makeHistory(by: readonly FieldName[]): History {
         to: end,
         step,
         seconds: rounded(time),
-        series: shown.map(finish),
-        rest: rest.length === 0 ? null : finish(rest.reduce((sum, each) => ({
-          labels: by.map(() => null),
-          total: sum.total + each.total,
-          values: sum.values.map((n, i) => n + each.values[i]!),
-        }), { labels: [], total: 0, values: new Float64Array(length) })),
-        restSeries: rest.length,
+        series: shown.map((id, slot) => finish(labels[id]!, totals[id]!, slot)),
+        rest: order.length === shown.length ? null : finish([], total - told, shown.length),
+        restSeries: order.length - shown.length,
         total,
         missing,
         exact: missing === 0 && time > whole - 0.5 - whole / 1000,
@@ -423,14 +454,19 @@ export function makeHistory(by: readonly FieldName[]): History {
       const fits = fitting(where);
       const level = levelFor(from);
       const sums = new Map<string, [readonly HistoryLabel[], number]>();
+      const texts = new Map<Block, (string | null)[]>();
       eachMoment(level, from, to, (moment, block) => {
-        for (const [key, drops] of moment.cells) {
-          const labels = block.keys[key]!;
-          if (!fits(labels)) continue;
-          const text = keyText(labels);
+        let own = texts.get(block);
+        if (own === undefined) {
+          texts.set(block, own = block.keys.map((labels) => fits(labels) ? keyText(labels) : null));
+        }
+        const { cells } = moment;
+        for (let i = 0; i < cells.length; i += 2) {
+          const text = own[cells[i]!]!;
+          if (text === null) continue;
           const known = sums.get(text);
-          if (known === undefined) sums.set(text, [labels, drops]);
-          else known[1] += drops;
+          if (known !== undefined) known[1] += cells[i + 1]!;
+          else sums.set(text, [block.keys[cells[i]!]!, cells[i + 1]!]);
         }
       });
       return [...sums.values()].sort((a, b) => b[1] - a[1]);
@@ -445,8 +481,7 @@ export function makeHistory(by: readonly FieldName[]): History {
       for (const block of seconds.blocks) {
         for (const moment of block.moments) {
           if (moment.at <= whole) continue;
-          const cells = moment.cells.map(([key, drops]): Cell => [block.keys[key]!, drops]);
-          minutes.add({ ...moment, cells });
+          minutes.add({ ...moment, cells: cellsIn(block, moment.cells) });
         }
       }
     },
@@ -470,12 +505,6 @@ export function makeHistory(by: readonly FieldName[]): History {
       return sum;
     },
   };
-}
-
-interface Summed {
-  labels: HistoryLabel[];
-  total: number;
-  values: Float64Array;
 }
 
 const rounded = (n: number): number => Math.round(n * 1000) / 1000;

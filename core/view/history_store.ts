@@ -42,11 +42,13 @@ const BlockSchema: v.GenericSchema<unknown, Block> = v.pipe(
       seen: Count,
       other: Count,
       lost: Count,
-      cells: v.array(v.tuple([v.pipe(v.number(), v.safeInteger(), v.minValue(0)), Count])),
+      cells: v.array(Count),
     })),
   }),
   v.check(({ keys, moments }) =>
-    moments.every(({ cells }) => cells.every(([key]) => key < keys.length))
+    moments.every(({ cells }) =>
+      cells.length % 2 === 0 && cells.every((n, i) => i % 2 === 1 || Object.hasOwn(keys, n))
+    )
   ),
 );
 

@@ -54,7 +54,7 @@ export function makeChart(root: HTMLElement, events: ChartEvents): Chart {
     width: Math.max(200, root.clientWidth),
     height: heightOf(root),
     legend: { show: false },
-    padding: [10, 8, 0, 0],
+    padding: [10, 24, 0, 0],
     cursor: {
       y: false,
       points: { show: false },
