@@ -478,7 +478,8 @@ describe("the dashboard", () => {
         count: 60 * rate,
       });
     const floods = [await flood(20_000, 10_000, 10_000), await flood(40_000, 500, 4000)];
-    await page.locator("#alerts [data-fingerprint]", { hasText: "Scanned" }).first().waitFor();
+    await page.locator("#alerts [data-fingerprint]", { hasText: "Scanned" }).first()
+      .waitFor({ timeout: 60_000 });
     const devtools = await page.context().newCDPSession(page);
     await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
     /** Seconds of CPU that the page's thread has used: what others do on this machine isn't in them. */
