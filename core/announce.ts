@@ -21,6 +21,8 @@ export interface AnnounceOptions {
   readonly log: (message: string) => void;
   /** Every alert that changed its state, those in shadow too. */
   readonly onTransition: (transition: Transition) => void;
+  /** What is said of an alert, whether somebody is told or its rule is in shadow. */
+  readonly onMessage: (message: AlertMessage) => void;
 }
 
 export interface Announcer {
@@ -63,6 +65,7 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
       );
     }
     for (const { message, mode } of messages) {
+      options.onMessage(message);
       if (mode !== "shadow") continue;
       const { alert, status, annotations } = message.data;
       const summary = printable(annotations["summary"] ?? "");
@@ -91,7 +94,11 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
     renew(at, look) {
       if (!options.anybody) return;
       for (const { alert, make } of notifier.outdated(at, look)) {
-        inOrder(alert, () => make((message) => delivery.receive([message])));
+        inOrder(alert, () =>
+          make((message) => {
+            delivery.receive([message]);
+            options.onMessage(message);
+          }));
       }
     },
     settleModes(watch, at) {
@@ -111,6 +118,7 @@ export function makeAnnouncer(options: AnnounceOptions): Announcer {
           }
           if (untold.length > 0) await notify(untold, at);
           if (ends.length === 0) return;
+          ends.forEach(options.onMessage);
           delivery.receive(ends);
           delivery.decide();
           keeper().keep(

@@ -313,6 +313,38 @@ export function badSilence(message: string): DropwatchError {
   return new DropwatchError("BAD_SILENCE", `Cannot make the silence: ${message}`);
 }
 
+// --- looking --------------------------------------------------------------------------------------
+
+/** What was asked of the history, or of stacks, can't be answered. */
+export function badQuery(
+  message: string,
+  value: string,
+  possible: readonly string[],
+  near: readonly string[] = [],
+): DropwatchError {
+  return new DropwatchError(
+    "BAD_QUERY",
+    `Cannot look up ${quote(value)}: ${message}; expected ${possible.join(", ")}` +
+      suggest(near),
+    { data: { value, possible } },
+  );
+}
+
+/** The history can't tell drops apart by a field: there is none, it costs too much, or isn't to be had. */
+export function badHistoryField(
+  field: string,
+  possible: readonly string[],
+  near: readonly string[],
+  why?: string,
+): DropwatchError {
+  return new DropwatchError(
+    "BAD_HISTORY_FIELD",
+    `Cannot keep a history by ${quote(field)}: ` +
+      (why ?? `expected some of ${possible.join(", ")}`) + suggest(near),
+    { data: { field, possible }, exit: exitCode.usage },
+  );
+}
+
 // --- rules --------------------------------------------------------------------------------------
 
 /**

@@ -31,6 +31,8 @@ export interface Notifier {
   message(transition: Transition): Promise<AlertMessage>;
   /** What was sent of an alert that fires; nothing is while its rule is in shadow. */
   sent(rule: CheckedRule, labels: Transition["labels"]): AlertData | undefined;
+  /** What was last said of an alert that fires, in shadow too. */
+  said(fingerprint: string): AlertData | undefined;
   /** Takes up what an earlier run has sent. */
   restore(rule: CheckedRule, labels: Transition["labels"], data: AlertData): void;
   /** Whether an alert that fires was made, or taken up, here. */
@@ -112,6 +114,7 @@ export function makeNotifier(options: NotifyOptions): Notifier {
       const known = fired.get(fingerprint(labelsOf(rule, labels)));
       return known?.told === true ? known.data : undefined;
     },
+    said: (fingerprint) => fired.get(fingerprint)?.data,
     restore: (rule, labels, data) =>
       void fired.set(data.fingerprint, { data, told: true, rule, labels, madeAt: -Infinity }),
     outdated(at, look) {

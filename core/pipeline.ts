@@ -18,7 +18,7 @@ import { onceEach, sayLosses } from "./losses.ts";
 import { makeNotifier } from "./notify.ts";
 import { plural } from "./number.ts";
 import { makePlan } from "./plan/plan.ts";
-import type { Plan, PlanStyle } from "./plan/plan.ts";
+import type { Count, Plan, PlanStyle } from "./plan/plan.ts";
 import { keysInstead, makeReloader } from "./reload.ts";
 import type { Reload } from "./reload.ts";
 import type { CheckedRule } from "./rule/checked.ts";
@@ -28,12 +28,17 @@ import type { Override } from "./rule/override.ts";
 import { ownBundle, ownRules } from "./rule/own_rules.ts";
 import { openMemoryStore } from "./store.ts";
 import type { StateStore } from "./store.ts";
-import { evidenceFor, evidenceLog } from "./watch/evidence.ts";
+import { openHistoryStore } from "./view/history_store.ts";
+import { makeLiveView } from "./view/live.ts";
+import type { LiveView } from "./view/live.ts";
+import { historyBy, overviewCount } from "./view/overview.ts";
+import type { View } from "./view/view.ts";
+import { evidenceFor, evidenceLog, evidentCounts } from "./watch/evidence.ts";
 import type { Happened } from "./watch/health.ts";
 import type { Source, SourceFacts } from "./watch/source.ts";
 import { addTick, noTicks } from "./watch/tick.ts";
 import type { Tick, TickSums } from "./watch/tick.ts";
-import { countsOf } from "./watch/watch.ts";
+import { countKey, countsOf } from "./watch/watch.ts";
 import type { ActiveAlert, Transition, Watch } from "./watch/watch.ts";
 import { keeps, lanesIdle, makeWatched, memoriesOf, watchesOf } from "./watched.ts";
 import type { WatchedOptions } from "./watched.ts";
@@ -63,6 +68,8 @@ export interface PipelineOptions {
   readonly store?: StateStore | undefined;
   /** What the config says of rules. */
   readonly overrides?: Readonly<Record<string, Override>> | undefined;
+  /** What people may look at; without it nothing is counted, or kept, for that. */
+  readonly view?: ViewOptions | undefined;
   /** Called with what reads the rules again, given what finds their files. */
   readonly onReload?: (reload: Reload) => void;
   readonly onAttached?: () => void;
@@ -74,18 +81,38 @@ export interface PipelineOptions {
   readonly onEnd?: (active: readonly ActiveAlert[]) => void;
 }
 
+export interface ViewOptions {
+  /** The fields that the history tells drops apart by; the usual ones where it is left out. */
+  readonly by?: readonly string[] | undefined;
+  /** The folder of the state, where the history is to survive a restart. */
+  readonly state?: string | undefined;
+  /** Called with the view once the rules are planned, before anything is counted. */
+  readonly onView: (view: View) => void;
+}
+
 /** Milliseconds that sinks have at the end for what still waits. */
 const drainPatience = 5000;
 const defaultMaxSeries = 100_000;
 
-/** The plan of a set of rules: what the kernel is to count for them. */
+/**
+ * The plan of a set of rules: what the kernel is to count for them, and with `overview` for those who
+ * look on.
+ */
 export function planRules(
   rules: readonly CheckedRule[],
   facts: SourceFacts,
   style?: PlanStyle,
+  overview?: Count,
 ): Plan {
-  const { counts, indexOf } = countsOf(rules);
-  return makePlan(counts, undefined, style, evidenceFor(rules, indexOf, facts));
+  const { counts } = countsOf(rules);
+  const key = overview && countKey(overview);
+  if (overview !== undefined && !counts.some((count) => countKey(count) === key)) {
+    counts.push(overview);
+  }
+  const indexes = new Map(counts.map((count, i) => [countKey(count), i]));
+  const evident = [...evidentCounts(rules), ...overview === undefined ? [] : [overview]];
+  const evidence = evidenceFor(evident, (count) => indexes.get(countKey(count))!, facts);
+  return makePlan(counts, undefined, style, evidence);
 }
 
 /** Watches until the source ends or `signal` is aborted; everything is delivered or said. */
@@ -146,6 +173,9 @@ async function watchWith(
   /** Whether drops are counted. */
   let counting: string | undefined = "drops aren't counted yet";
   const pulse = makePulse(interval);
+  const trouble = (): string | undefined =>
+    counting ?? pulse.trouble() ??
+      (keeper.trouble && `the state can't be saved: ${keeper.trouble}`);
   const delivery: Delivery = makeDelivery({
     sinks,
     routing: options.routing ?? makeRouting({}, sinks.map(({ name }) => name)),
@@ -157,17 +187,19 @@ async function watchWith(
     rates: history.of,
     save: () => keeper.keepTold(),
     alone: store.ephemeral,
-    trouble: () =>
-      counting ?? pulse.trouble() ??
-        (keeper.trouble && `the state can't be saved: ${keeper.trouble}`),
+    trouble,
   });
   const announcer = makeAnnouncer({
     delivery,
     notifier,
     keeper: () => keeper,
-    anybody: sinks.length > 0 || !store.ephemeral,
+    anybody: sinks.length > 0 || !store.ephemeral || options.view !== undefined,
     log,
-    onTransition: (transition) => options.onTransition?.(transition),
+    onTransition(transition) {
+      options.onTransition?.(transition);
+      live?.onTransition(transition);
+    },
+    onMessage: (message) => live?.onMessage(message),
   });
   const watching: WatchedOptions = {
     interval,
@@ -183,8 +215,10 @@ async function watchWith(
     ];
   };
   const kept = readMemory(store.loadMemory(memoryKinds), log);
+  const overview = options.view && overviewCount(historyBy(options.view.by, facts));
   const planOf = (rules: readonly CheckedRule[], style: PlanStyle): Plan =>
-    planRules(rules, facts, style);
+    planRules(rules, facts, style, overview);
+  let live: LiveView | undefined;
   let current = makeWatched(
     withOwn(options.rules.rules),
     planOf(options.rules.rules, style),
@@ -239,12 +273,33 @@ async function watchWith(
     planOf,
     swap(rules, plan) {
       current = makeWatched(withOwn(rules), plan, watching, current);
+      live?.onReload();
       evidence.use(rules);
       offences.keep(rules);
     },
     settled: () => lanesIdle(current).then(announcer.settled),
   });
   options.onReload?.(reloader.reload);
+  if (options.view !== undefined && overview !== undefined) {
+    const { state, onView } = options.view;
+    live = makeLiveView({
+      source,
+      facts,
+      overview,
+      store: state === undefined ? undefined : openHistoryStore(state, log),
+      interval,
+      maxKeys: options.maxKeys,
+      sinks: sinks.map(({ name }) => name),
+      current: () => current,
+      delivery,
+      labelsOf: notifier.labelsOf,
+      said: notifier.said,
+      disabled: offences.why,
+      errors: () => reloader.errors,
+      trouble,
+    });
+    onView(live.view);
+  }
 
   const sums = noTicks();
   const refusals = new WeakMap<Watch, number>();
@@ -271,6 +326,7 @@ async function watchWith(
     ];
     const refused = watchesOf(current).reduce((all, watch) => all + newlyRefused(watch), 0);
     if (refused > 0) {
+      live?.onRefused(refused);
       happened.push({ event: "refused", n: refused });
       say(
         "series",
@@ -286,6 +342,7 @@ async function watchWith(
       return rule && state && { rule, state };
     });
     sayLosses(tick, current.plan, options.maxKeys, say);
+    live?.onTick(tick, current.plan);
     options.onTick?.(tick, current.watch);
     const busy = [...current.lanes.values()].filter(({ busy }) => busy);
     if (busy.length > 0) return Promise.all(busy.map((lane) => lane.idle())).then(() => {});
@@ -306,6 +363,7 @@ async function watchWith(
       log,
     });
   } catch (thrown) {
+    live?.end();
     await delivery.close(keysInstead(thrown) === undefined ? drainPatience : 0);
     throw thrown;
   } finally {
@@ -313,6 +371,7 @@ async function watchWith(
   }
   await reloaded;
   await lanesIdle(current);
+  live?.end();
   options.onEnd?.(watchesOf(current).flatMap((watch) => watch.active()));
   await announcer.settled();
   keeper.keep(Infinity, []);

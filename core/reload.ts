@@ -39,6 +39,8 @@ export interface Reloader {
   end(): Promise<void>;
   /** What can't be loaded as it is now. */
   failed(): Happened[];
+  /** The same, from the start on, as it was said. */
+  readonly errors: readonly DropwatchError[];
 }
 
 /**
@@ -65,7 +67,8 @@ export function makeReloader(options: ReloadOptions): Reloader {
   /** Files that can't be loaded as they are now. */
   let broken: Happened[] = [];
   /** Why the last reload was refused as a whole. */
-  let refusal: Happened[] = [];
+  let refusal: DropwatchError[] = [];
+  let errors: readonly DropwatchError[] = options.rules.errors;
   /** Rules that wait for the first tick of their plan. */
   let next:
     | { readonly rules: readonly CheckedRule[]; readonly plan: Plan; readonly adopt: () => void }
@@ -74,11 +77,12 @@ export function makeReloader(options: ReloadOptions): Reloader {
   const begun = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
   const told = new Set(options.rules.errors.map(showError));
-  const sayErrors = (errors: readonly DropwatchError[]): void => {
-    broken = errors.map(failedReload);
-    for (const text of errors.map(showError)) if (!told.has(text)) log(text);
+  const sayErrors = (found: readonly DropwatchError[]): void => {
+    errors = found;
+    broken = found.map(failedReload);
+    for (const text of found.map(showError)) if (!told.has(text)) log(text);
     told.clear();
-    for (const error of errors) told.add(showError(error));
+    for (const error of found) told.add(showError(error));
   };
 
   const reload: Reload = async (find) => {
@@ -141,7 +145,7 @@ export function makeReloader(options: ReloadOptions): Reloader {
         if (signal.aborted) return;
         const error = thrown as DropwatchError;
         log(`the rules are as they were: ${showError(error)}`);
-        refusal = [failedReload(error)];
+        refusal = [error];
       }),
     onTick(tick) {
       if (next === undefined || tick.plan !== next.plan) return;
@@ -155,7 +159,10 @@ export function makeReloader(options: ReloadOptions): Reloader {
       ended.resolve();
       return reloading;
     },
-    failed: () => [...broken, ...refusal],
+    failed: () => [...broken, ...refusal.map(failedReload)],
+    get errors() {
+      return [...errors, ...refusal];
+    },
   };
 }
 

@@ -58,6 +58,8 @@ export interface StateStore {
   /** By id, what state the messages are in: what they say isn't read. */
   outboxStates(): ReadonlyMap<string, { readonly state: string; readonly hurried: boolean }>;
   loadSilences(): Silence[];
+  /** What became of an alert, as far as it is kept: the oldest first. */
+  events(fingerprint: string): AlertEvent[];
   /** Whether another process has changed something since the last call. */
   changedElsewhere(): boolean;
   save(changes: Changes): void;
@@ -191,7 +193,7 @@ export function openStore(folder: string, log: (message: string) => void): State
     return storeIn(openDatabase(file, 5000), file, log, lock);
   } catch (thrown) {
     if (isDamaged(thrown)) {
-      moveAway(file, thrown, log);
+      beginAnew(file, thrown, log);
       return storeIn(openDatabase(file, 5000), file, log, lock);
     }
     lock.close();
@@ -226,16 +228,21 @@ function isBusy(thrown: unknown): boolean {
 }
 
 /** SQLITE_CORRUPT, SQLITE_NOTADB, and a table that somebody has removed. */
-function isDamaged(thrown: unknown): boolean {
+export function isDamaged(thrown: unknown): boolean {
   return /malformed|not a database|no such table|no such column/i.test(reasonOf(thrown));
 }
 
-/** Keeps a damaged database for whoever wants to look at it. */
-function moveAway(file: string, cause: unknown, log: (message: string) => void): void {
+/** Keeps a damaged database for whoever wants to look at it; returns where. */
+export function moveAway(file: string): string {
   const to = `${file}.damaged-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
   for (const end of ["", "-wal", "-shm"]) {
     if (existsSync(`${file}${end}`)) renameSync(`${file}${end}`, `${to}${end}`);
   }
+  return to;
+}
+
+function beginAnew(file: string, cause: unknown, log: (message: string) => void): void {
+  const to = moveAway(file);
   log(
     `${file}: the state is damaged (${reasonOf(cause)}): it is now ${to}, and a new one begins; ` +
       `who was told of an alert may be told again, and of an end perhaps not`,
@@ -279,6 +286,7 @@ function storeIn(
           ]),
       ),
     loadSilences: () => readable("a silence", readSilence, "SELECT * FROM silence"),
+    events: (fingerprint) => readEvents(db, fingerprint),
     changedElsewhere() {
       const now = version();
       const changed = now !== seen;
@@ -299,7 +307,7 @@ function storeIn(
     renew(cause) {
       if (ephemeral || (db.isOpen && !isDamaged(cause))) return false;
       if (db.isOpen) db.close();
-      if (existsSync(file)) moveAway(file, cause, log);
+      if (existsSync(file)) beginAnew(file, cause, log);
       // Where this fails, there is none: it is tried again with the next that can't be saved.
       db = openDatabase(file, patience);
       write = prepared(db);
@@ -391,4 +399,19 @@ export function readOutbox(row: Record<string, unknown>): OutboxRow {
 /** A silence as it is kept. */
 export function readSilence(row: Record<string, unknown>): Silence {
   return v.parse(SilenceSchema, JSON.parse(row["data"] as string));
+}
+
+/** What became of an alert, the oldest first. */
+export function readEvents(db: DatabaseSync, fingerprint: string): AlertEvent[] {
+  const rows = db.prepare(
+    "SELECT * FROM event WHERE fingerprint = ?1 OR message IN " +
+      "(SELECT message FROM event WHERE fingerprint = ?1 AND message <> '') ORDER BY seq",
+  ).all(fingerprint).map(readEvent);
+  // Of a message that tells of many, only what is about this one, or about the message itself.
+  return rows.filter((event) => event.fingerprint === "" || event.fingerprint === fingerprint);
+}
+
+export function readEvent(row: Record<string, unknown>): AlertEvent {
+  const { at, kind, fingerprint, message, sink, text } = row;
+  return { at, kind, fingerprint, message, sink, text } as AlertEvent;
 }

@@ -8,7 +8,14 @@ import type { OutboxRow } from "./alert/outbox.ts";
 import { mostSilences, silenceRetention } from "./alert/silence.ts";
 import type { Silence } from "./alert/silence.ts";
 import { badSilence, badState, noState, unknownId } from "./error.ts";
-import { openDatabase, readOutbox, readSilence, stateFile } from "./store.ts";
+import {
+  openDatabase,
+  readEvent,
+  readEvents,
+  readOutbox,
+  readSilence,
+  stateFile,
+} from "./store.ts";
 
 /** An alert that somebody can be told of, or that was there not long ago. */
 export interface KnownAlert {
@@ -122,14 +129,7 @@ export function openBeside(folder: string, make = false): StateBeside {
           .map(([fingerprint, message]) => ({ fingerprint, message, last: undefined })),
       ];
     },
-    events: (fingerprint) =>
-      rows(
-        "SELECT * FROM event WHERE fingerprint = ?1 OR message IN " +
-          "(SELECT message FROM event WHERE fingerprint = ?1 AND message <> '') ORDER BY seq",
-        fingerprint,
-      ).map(readEvent)
-        // Of a message that tells of many, only what is about this one, or about the message itself.
-        .filter((event) => event.fingerprint === "" || event.fingerprint === fingerprint),
+    events: (fingerprint) => readEvents(db, fingerprint),
     close: () => db.close(),
   };
 }
@@ -145,11 +145,6 @@ export function findId(what: string, written: string, ids: readonly string[]): s
   if (exact !== undefined) return exact;
   if (found.length === 1 && written !== "") return found[0]!;
   throw unknownId(what, written, found.length === 0 ? [] : found.slice(0, 5));
-}
-
-function readEvent(row: Record<string, unknown>): AlertEvent {
-  const { at, kind, fingerprint, message, sink, text } = row;
-  return { at, kind, fingerprint, message, sink, text } as AlertEvent;
 }
 
 /** A row that can't be read is left out: `watch` says so. */

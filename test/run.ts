@@ -17,6 +17,7 @@ import type { Source, SourceRun } from "../core/watch/source.ts";
 import { tally } from "../core/watch/tick.ts";
 import type { Tick } from "../core/watch/tick.ts";
 import type { Transition } from "../core/watch/watch.ts";
+import type { View } from "../core/view/view.ts";
 import { makeFolder } from "./folder.ts";
 import type { Folder } from "./folder.ts";
 import { facts, world } from "./world.ts";
@@ -106,6 +107,8 @@ export interface StartOptions {
   readonly maxSeries?: number;
   readonly externalLabels?: Readonly<Record<string, string>>;
   readonly onTransition?: PipelineOptions["onTransition"];
+  /** Whether somebody looks on; the folder of a state where the history is to be kept. */
+  readonly view?: boolean | { readonly by?: readonly string[]; readonly state?: string };
 }
 
 export interface Run {
@@ -121,6 +124,8 @@ export interface Run {
   /** Reads the rules again. */
   readonly reload: () => Promise<void>;
   readonly change: Reload;
+  /** What people can look at, where the run was started with `view`. */
+  readonly view: View;
   /** The names and states of what sinks were told, of one rule or of all. */
   told(alert?: string): string[];
   stop(): Promise<RunSummary>;
@@ -137,7 +142,9 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
   const log: string[] = [];
   const say = (message: string): void => void log.push(message);
   const rules = await loadRules({
-    files: await findRuleFiles([place]),
+    files: options.files === undefined && options.folder === undefined
+      ? []
+      : await findRuleFiles([place]),
     facts: () => driven.source.facts(),
     interval: 1000,
     log: say,
@@ -148,6 +155,8 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
   const transitions: Transition[] = [];
   const ending = new AbortController();
   let change: Reload | undefined;
+  let view: View | undefined;
+  const looking = options.view === true ? {} : options.view;
   const ended = runPipeline({
     source: driven.source,
     rules,
@@ -166,6 +175,9 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
     log: say,
     store: options.store,
     overrides: options.overrides,
+    ...(looking === undefined || looking === false
+      ? {}
+      : { view: { ...looking, onView: (shown: View) => void (view = shown) } }),
     onReload: (reload) => void (change = reload),
     onTransition: (transition) => void transitions.push(transition),
   });
@@ -184,6 +196,9 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
     },
     reload: () => change!(() => findRuleFiles([place])),
     change: (find) => change!(find),
+    get view() {
+      return view!;
+    },
     told: (alert) =>
       messages.filter(({ data }) => alert === undefined || data.alert === alert)
         .map(({ data }) => `${data.alert} ${data.status}`),

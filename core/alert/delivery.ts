@@ -6,11 +6,12 @@ import { reasonOf } from "../error.ts";
 import type { Happened } from "../watch/health.ts";
 import type { Clock } from "./clock.ts";
 import { makeDispatcher } from "./dispatch.ts";
-import type { DispatchOptions } from "./dispatch.ts";
+import type { DispatchOptions, Quieting } from "./dispatch.ts";
 import { makeHeartbeats } from "./heartbeat.ts";
 import { makeJournal } from "./journal.ts";
+import type { AlertEvent } from "./journal.ts";
 import { makeOutbox } from "./outbox.ts";
-import type { OutboxOptions, Receiver } from "./outbox.ts";
+import type { OutboxOptions, OutboxRow, Receiver } from "./outbox.ts";
 import { makeSilencer, silenceRetention } from "./silence.ts";
 import type { Silence } from "./silence.ts";
 import type { HeartbeatSink, Sink } from "./sink.ts";
@@ -49,6 +50,16 @@ export interface Delivery {
   silence(silence: Silence): void;
   /** The alerts that fire, as they were received. */
   firing(): AlertData[];
+  /** What keeps an alert with some labels quiet. */
+  quieting(labels: Readonly<Record<string, string>>): Quieting;
+  /** What became of an alert, the oldest first. */
+  timeline(fingerprint: string): AlertEvent[];
+  /** All messages that aren't delivered. */
+  outbox(): OutboxRow[];
+  /** Sends a message at once, or once more; false where there is none. */
+  retry(id: string): boolean;
+  /** Forgets a message; false where there is none. */
+  drop(id: string): boolean;
   /**
    * Ends, after it has told what there is to tell, for at most so many milliseconds; at once without any.
    * Returns how many messages remain, by sink. Sinks are left open.
@@ -214,6 +225,22 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     },
     take: () => troubles = outbox.take(),
     firing: () => dispatcher.firing(),
+    quieting: (labels) => dispatcher.quieting(labels, clock.now()),
+    timeline: (fingerprint) => [
+      ...store.events(fingerprint),
+      ...journal.waiting.filter((event) => event.fingerprint === fingerprint),
+    ],
+    outbox: () => outbox.rows(),
+    retry(id) {
+      const found = outbox.retry(id);
+      if (found) tell();
+      return found;
+    },
+    drop(id) {
+      const found = outbox.drop(id);
+      if (found) save();
+      return found;
+    },
     async close(patience = 0) {
       timer?.();
       if (patience > 0) {

@@ -72,8 +72,15 @@ export interface Dispatcher {
   /** `all`: not only what has changed. */
   changes(all?: boolean): DispatchChanges;
   kept(): void;
+  /** What keeps an alert with some labels quiet: silences by id, alerts by fingerprint. */
+  quieting(labels: Labels, now: number): Quieting;
   /** Alerts that there was no room for. */
   readonly refused: number;
+}
+
+export interface Quieting {
+  readonly silencedBy: readonly string[];
+  readonly inhibitedBy: readonly string[];
 }
 
 /** An alert, and what is known of it here. */
@@ -642,6 +649,10 @@ export function makeDispatcher(options: DispatchOptions): Dispatcher {
       changedEntries.clear();
       changedGroups.clear();
     },
+    quieting: (labels, now) => ({
+      silencedBy: silencer.of(labels, now).map(({ id }) => id),
+      inhibitedBy: [inhibitor.by(labels) ?? []].flat(),
+    }),
     get refused() {
       return refused;
     },

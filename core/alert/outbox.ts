@@ -651,7 +651,8 @@ function short(why: string): string {
   return why.replaceAll(/\d{4,}/g, "…").slice(0, 60);
 }
 
-function titleOf(body: Body): string {
+/** What a message tells of, in a few words. */
+export function titleOf(body: Body): string {
   if (body.is === "alert") return `${body.alert.data.alert} (${body.alert.data.status})`;
   if (body.is === "mirror") return "the picture of all alerts";
   const { alerts: [worst], firing, resolved, status } = body.notification;

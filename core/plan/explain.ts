@@ -7,7 +7,7 @@ import { showDuration } from "../rule/duration.ts";
 import { countsOf } from "../watch/watch.ts";
 import { homeOf, makeLayout } from "./layout.ts";
 import { isOutside, keyFields, keySlots } from "./plan.ts";
-import type { Plan } from "./plan.ts";
+import type { Count, Plan } from "./plan.ts";
 import { complement } from "./predicate.ts";
 import type { Range, ReasonWorld, Test } from "./predicate.ts";
 
@@ -16,14 +16,14 @@ export interface Explained {
   readonly cost: string;
 }
 
-/** Explains rules and the plan that was made for them. */
+/** Explains rules and the plan that was made for them; `indexOf` finds a count in another order. */
 export function explainRules(
   rules: readonly CheckedRule[],
   plan: Plan,
   maxKeys: number,
   world: ReasonWorld,
+  indexOf: (count: Count) => number = countsOf(rules).indexOf,
 ): Explained {
-  const { indexOf } = countsOf(rules);
   const layout = makeLayout(plan);
   const sharers = new Map<number, string[]>();
   for (const { alert, condition } of rules) {

@@ -15,6 +15,8 @@ export interface Offences {
   note(rule: CheckedRule, error: DropwatchError, at: number): boolean;
   /** Whether a rule's code isn't run any more. */
   isDisabled(rule: CheckedRule): boolean;
+  /** The code of the error for which it isn't; undefined where it is run. */
+  why(rule: CheckedRule): string | undefined;
   /** What happened since the last call, and what still is so. */
   take(): Happened[];
   /** Forgets rules that there are no more. */
@@ -50,6 +52,7 @@ export function makeOffences(): Offences {
       return true;
     },
     isDisabled: (rule) => records.get(keyOf(rule))?.disabled !== undefined,
+    why: (rule) => records.get(keyOf(rule))?.disabled,
     take() {
       const taken = happened;
       happened = [];

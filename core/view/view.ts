@@ -157,6 +157,8 @@ export interface Drops {
   readonly from: number;
   readonly to: number;
   readonly step: number;
+  /** For how much of the time drops were counted. */
+  readonly seconds: number;
   /** The one with the most drops first. */
   readonly series: readonly DropSeries[];
   /** What is in none of `series`, because they would be too many; null where that is nothing. */
@@ -201,24 +203,23 @@ export interface Stacks {
 }
 
 /** An alert, or what may become one. */
-export interface ViewAlert
-  extends
-    Pick<
-      AlertData,
-      | "alert"
-      | "fingerprint"
-      | "severity"
-      | "labels"
-      | "annotations"
-      | "value"
-      | "peak"
-      | "total"
-      | "startsAt"
-      | "endsAt"
-      | "exact"
-      | "lost"
-      | "evidence"
-    > {
+export interface ViewAlert extends
+  Pick<
+    AlertData,
+    | "alert"
+    | "fingerprint"
+    | "severity"
+    | "labels"
+    | "annotations"
+    | "value"
+    | "peak"
+    | "total"
+    | "startsAt"
+    | "endsAt"
+    | "exact"
+    | "lost"
+    | "evidence"
+  > {
   readonly state: "pending" | "firing" | "resolved";
   /** Whether it is about dropwatch itself, not about drops. */
   readonly health: boolean;

@@ -4,7 +4,7 @@ import { ruleOf } from "../../test/rule.ts";
 import { facts, world } from "../../test/world.ts";
 import type { Drop } from "../drop/field.ts";
 import { flowText, readKept } from "../plan/key.ts";
-import { evidenceFor, evidenceLog, sourceLink } from "./evidence.ts";
+import { evidenceFor, evidenceLog, evidentCounts, sourceLink } from "./evidence.ts";
 import type { Tick } from "./tick.ts";
 import { countsOf } from "./watch.ts";
 
@@ -178,7 +178,7 @@ describe("the evidence of an alert", () => {
 describe("what is kept for rules", () => {
   test("is flow and owner, and what their conditions and labels need, as far as the source has it", () => {
     const rules = [ruleOf({ where: { len: { gte: 9 } }, by: ["mark", "stack"], above: 1 })];
-    const { fields, counts } = evidenceFor(rules, countsOf(rules).indexOf, {
+    const { fields, counts } = evidenceFor(evidentCounts(rules), countsOf(rules).indexOf, {
       ...facts,
       unavailable: (field) => field === "dev" ? "no" : undefined,
     });

@@ -120,13 +120,17 @@ export function keptFields(asked: Iterable<FieldName>, facts: SourceFacts): Fiel
   );
 }
 
-/** What is to be kept for rules, of what the source can give. */
+/** What rules are about, of which drops are to be kept. */
+export function evidentCounts(rules: readonly CheckedRule[]): Count[] {
+  return rules.flatMap(({ condition }) => dropStreamsOf(condition)[0]?.count ?? []);
+}
+
+/** What is to be kept of the drops of some counts, of what the source can give. */
 export function evidenceFor(
-  rules: readonly CheckedRule[],
+  counts: readonly Count[],
   indexOf: (count: Count) => number,
   facts: SourceFacts,
 ): EvidencePlan {
-  const counts = rules.flatMap(({ condition }) => dropStreamsOf(condition)[0]?.count ?? []);
   const labels = new Set(
     counts.flatMap(({ by, predicate }) => [...by, ...predicate.map(({ field }) => field)]),
   );

@@ -1,0 +1,452 @@
+// Drops of the past by their labels: an hour of seconds, a week of minutes. Of each moment the keys with
+// the most drops are kept; the rest is told apart by its reason alone. So it is bounded, whatever a
+// flood brings, and the sums stay whole.
+import { fieldNames } from "../drop/field.ts";
+import type { FieldName } from "../drop/field.ts";
+import { badQuery } from "../error.ts";
+import { nearest } from "../nearest.ts";
+import type { Drops, DropSeries, DropsQuery, HistoryLabel } from "./view.ts";
+
+/** Drops that have the same labels, in the order of the history's fields. */
+export type Cell = readonly [labels: readonly HistoryLabel[], drops: number];
+
+/** What a tick brought, as the history takes it. Times in milliseconds since 1970. */
+export interface Moment {
+  /** Its end. */
+  readonly at: number;
+  readonly seconds: number;
+  readonly seen: number;
+  readonly other: number;
+  readonly lost: number;
+  readonly cells: readonly Cell[];
+}
+
+/** Moments that lie close together, and the keys that they share. It is what is kept as one row. */
+export interface Block {
+  /** The number of its time: it begins at `number * length`. */
+  readonly number: number;
+  readonly keys: (readonly HistoryLabel[])[];
+  readonly moments: BlockMoment[];
+}
+
+interface BlockMoment {
+  at: number;
+  seconds: number;
+  seen: number;
+  other: number;
+  lost: number;
+  /** By the index of a key; in the order in which they came. */
+  cells: [key: number, drops: number][];
+}
+
+/** How fine the past is kept, and for how long. Milliseconds. */
+export interface LevelOptions {
+  readonly name: "seconds" | "minutes";
+  /** What is within one of these becomes one moment. */
+  readonly resolution: number;
+  readonly block: number;
+  readonly keep: number;
+  /** How many keys of a moment are told apart. */
+  readonly mostKeys: number;
+}
+
+const minute = 60_000;
+const hour = 60 * minute;
+export const secondsLevel: LevelOptions = {
+  name: "seconds",
+  resolution: 1000,
+  block: minute,
+  keep: hour,
+  mostKeys: 100,
+};
+export const minutesLevel: LevelOptions = {
+  name: "minutes",
+  resolution: minute,
+  block: hour,
+  keep: 7 * 24 * hour,
+  mostKeys: 100,
+};
+
+/** How many values a series has where nobody says how long a step is to be. */
+const usualValues = 600;
+export const mostValues = 11_000;
+export const mostSeries = 1000;
+const separator = "\0";
+
+/** Equal for equal labels; none can hold the separator, and `null` is none. */
+const keyText = (labels: readonly HistoryLabel[]): string =>
+  labels.map((label) => label ?? "\u0001").join(separator);
+
+/** Moments of one resolution. */
+class Level {
+  readonly options: LevelOptions;
+  readonly blocks: Block[] = [];
+  /** The indexes of the keys of the last block. */
+  #index = new Map<string, number>();
+  /** What has changed since it was asked last. */
+  readonly changed = new Set<Block>();
+  readonly #reasonAt: number;
+
+  constructor(options: LevelOptions, reasonAt: number) {
+    this.options = options;
+    this.#reasonAt = reasonAt;
+  }
+
+  get last(): BlockMoment | undefined {
+    return this.blocks.at(-1)?.moments.at(-1);
+  }
+
+  /** When the oldest moment began. */
+  get from(): number | undefined {
+    const first = this.blocks[0]?.moments[0];
+    return first && first.at - 1000 * first.seconds;
+  }
+
+  add(moment: Moment): void {
+    const { resolution, block: length, mostKeys } = this.options;
+    this.#forgetAfter(moment.at);
+    // A moment that ends at the boundary belongs to the time before it.
+    const number = Math.ceil(moment.at / length) - 1;
+    let block = this.blocks.at(-1);
+    if (block?.number !== number) {
+      if (block !== undefined) this.#close(block);
+      block = { number, keys: [], moments: [] };
+      this.blocks.push(block);
+      this.#index = new Map();
+      const oldest = (moment.at - this.options.keep) / length;
+      while (this.blocks[0]!.number + 1 <= oldest) this.changed.delete(this.blocks.shift()!);
+    }
+    const bucket = (at: number): number => Math.ceil(at / resolution);
+    const before = block.moments.at(-1);
+    const { at, seconds, seen, other, lost } = moment;
+    if (before !== undefined && bucket(before.at) === bucket(at)) {
+      before.at = at;
+      before.seconds += seconds;
+      before.seen += seen;
+      before.other += other;
+      before.lost += lost;
+      before.cells = this.#merge(block, before.cells, moment.cells);
+    } else {
+      if (before !== undefined) before.cells = this.#most(block, before.cells, mostKeys);
+      const cells = this.#most(block, this.#merge(block, [], moment.cells), mostKeys);
+      block.moments.push({ at, seconds, seen, other, lost, cells });
+    }
+    this.changed.add(block);
+  }
+
+  /** Takes up what was kept. */
+  restore(block: Block): void {
+    if (block.number <= (this.blocks.at(-1)?.number ?? -Infinity)) return;
+    this.blocks.push(block);
+    this.#index = new Map(block.keys.map((labels, i) => [keyText(labels), i]));
+  }
+
+  /** What is yet to come is of a clock that was set back. */
+  #forgetAfter(at: number): void {
+    for (let block = this.blocks.at(-1); block !== undefined; block = this.blocks.at(-1)) {
+      const { moments } = block;
+      if ((moments.at(-1)?.at ?? -Infinity) < at) return;
+      while (moments.length > 0 && moments.at(-1)!.at >= at) moments.pop();
+      this.changed.add(block);
+      if (moments.length > 0) return;
+      this.blocks.pop();
+      this.#index = new Map(
+        (this.blocks.at(-1)?.keys ?? []).map((labels, i) => [keyText(labels), i]),
+      );
+    }
+  }
+
+  /** Forgets what ends after a time. */
+  cut(at: number): void {
+    this.#forgetAfter(at + 1);
+  }
+
+  #key(block: Block, labels: readonly HistoryLabel[]): number {
+    const text = keyText(labels);
+    let key = this.#index.get(text);
+    if (key === undefined) {
+      key = block.keys.push(labels) - 1;
+      this.#index.set(text, key);
+    }
+    return key;
+  }
+
+  #merge(block: Block, cells: BlockMoment["cells"], more: readonly Cell[]): BlockMoment["cells"] {
+    const sums = new Map(cells);
+    for (const [labels, drops] of more) {
+      const key = this.#key(block, labels);
+      sums.set(key, (sums.get(key) ?? 0) + drops);
+    }
+    return [...sums];
+  }
+
+  /** The keys with the most drops; the rest by its reason alone. */
+  #most(block: Block, cells: BlockMoment["cells"], most: number): BlockMoment["cells"] {
+    if (cells.length <= most) return cells;
+    cells.sort((a, b) => b[1] - a[1]);
+    const rest = cells.slice(most).map(([key, drops]): Cell => [
+      block.keys[key]!.map((label, i) => (i === this.#reasonAt ? label : null)),
+      drops,
+    ]);
+    return this.#merge(block, cells.slice(0, most), rest);
+  }
+
+  /** Lets go of keys that no moment has any more. */
+  #close(block: Block): void {
+    const last = block.moments.at(-1);
+    if (last !== undefined) last.cells = this.#most(block, last.cells, this.options.mostKeys);
+    const used = new Map<number, number>();
+    const keys: (readonly HistoryLabel[])[] = [];
+    for (const moment of block.moments) {
+      moment.cells = moment.cells.map(([key, drops]) => {
+        let fresh = used.get(key);
+        if (fresh === undefined) used.set(key, fresh = keys.push(block.keys[key]!) - 1);
+        return [fresh, drops];
+      });
+    }
+    block.keys.splice(0, block.keys.length, ...keys);
+    this.changed.add(block);
+  }
+}
+
+export interface History {
+  readonly fields: readonly FieldName[];
+  add(moment: Moment): void;
+  /** @throws DropwatchError BAD_QUERY. */
+  query(query: DropsQuery): Drops;
+  /** Drops of a time by all fields, those that fit. */
+  cells(where: DropsQuery["where"], from: number, to: number): Cell[];
+  /** Takes up what was kept: blocks in their order. */
+  restore(level: LevelOptions["name"], block: Block): void;
+  /** All that was kept has been restored. */
+  restored(): void;
+  /** What has changed since the last call, of a level. */
+  changes(level: LevelOptions["name"]): Block[];
+  /** From when on there is something of a level. */
+  from(level: LevelOptions["name"]): number | undefined;
+  /** What there is of the last so many milliseconds before the last moment. */
+  recent(length: number): Omit<Moment, "at" | "cells">;
+}
+
+/** A history by some fields, in the catalogue's order. */
+export function makeHistory(by: readonly FieldName[]): History {
+  const fields = fieldNames.filter((field) => by.includes(field));
+  const reasonAt = fields.indexOf("reason");
+  const seconds = new Level(secondsLevel, reasonAt);
+  const minutes = new Level(minutesLevel, reasonAt);
+  const levelOf = (name: LevelOptions["name"]): Level => name === "seconds" ? seconds : minutes;
+
+  const indexOf = (field: string): number => {
+    const at = fields.indexOf(field as FieldName);
+    if (at !== -1) return at;
+    throw badQuery(`drops aren't kept by ${field}`, field, fields, nearest(field, fields));
+  };
+
+  /** Those that fit `where`, as a test of a key that is asked once a key of a block. */
+  const fitting = (where: DropsQuery["where"]): (labels: readonly HistoryLabel[]) => boolean => {
+    const tests = Object.entries(where)
+      .map(([field, labels]) => [indexOf(field), new Set(labels)] as const);
+    return (labels) => tests.every(([at, wanted]) => wanted.has(labels[at]!));
+  };
+
+  /** The finest there is for all of a time, as far as there is anything. */
+  const levelFor = (from: number): Level => {
+    if (seconds.from === undefined) return minutes;
+    const isWhole = minutes.from === undefined || seconds.from < minutes.from + minute;
+    return isWhole || seconds.from <= from ? seconds : minutes;
+  };
+
+  /** Calls with each moment that lies in a time, at least in part. */
+  const eachMoment = (
+    level: Level,
+    from: number,
+    to: number,
+    call: (moment: BlockMoment, block: Block) => void,
+  ): void => {
+    for (const block of level.blocks) {
+      const begin = block.number * level.options.block;
+      if (begin >= to) break;
+      if (begin + level.options.block < from) continue;
+      for (const moment of block.moments) {
+        if (moment.at > from && moment.at - 1000 * moment.seconds < to) call(moment, block);
+      }
+    }
+  };
+
+  return {
+    fields,
+    add(moment) {
+      seconds.add(moment);
+      minutes.add(moment);
+    },
+    query({ by, where, from, to, step: wanted, limit }) {
+      if (!(from < to) || !Number.isFinite(to - from)) {
+        throw badQuery("the time ends before it begins", `${from} to ${to}`, ["from before to"]);
+      }
+      if (by.some((field, i) => by.indexOf(field) !== i)) {
+        throw badQuery("a field is asked for twice", by.join(), ["each field once"]);
+      }
+      const places = by.map(indexOf);
+      const fits = fitting(where);
+      const level = levelFor(from);
+      const { resolution } = level.options;
+      const least = wanted ?? (to - from) / usualValues;
+      const step = Math.max(1, Math.ceil(least / resolution - 1e-9)) * resolution;
+      const begin = Math.floor(from / step) * step;
+      const length = Math.ceil((to - begin) / step);
+      if (length > mostValues) {
+        throw badQuery("a series would have too many values", `${length}`, [
+          `a step of ${Math.ceil((to - from) / mostValues)} milliseconds at least`,
+        ]);
+      }
+      const end = begin + length * step;
+      const counted = new Float64Array(length);
+      const sums = new Map<
+        string,
+        { labels: HistoryLabel[]; total: number; values: Float64Array }
+      >();
+      let missing = 0;
+      let total = 0;
+      /** By block and key, the series that it belongs to. */
+      let known: { block: Block | undefined; series: (Summed | null | undefined)[] } = {
+        block: undefined,
+        series: [],
+      };
+      const seriesOf = (block: Block, key: number): Summed | null => {
+        if (known.block !== block) known = { block, series: [] };
+        let found = known.series[key];
+        if (found !== undefined) return found;
+        const labels = block.keys[key]!;
+        if (fits(labels)) {
+          const own = places.map((at) => labels[at]!);
+          const text = keyText(own);
+          found = sums.get(text);
+          if (found === undefined) {
+            sums.set(text, found = { labels: own, total: 0, values: new Float64Array(length) });
+          }
+        } else found = null;
+        known.series[key] = found;
+        return found;
+      };
+      eachMoment(level, begin, end, (moment, block) => {
+        const shares = sharesOf(moment, begin, step, length);
+        for (const [i, share] of shares) counted[i]! += share * moment.seconds;
+        const within = shares.reduce((sum, [, share]) => sum + share, 0);
+        missing += within * (moment.other + moment.lost);
+        for (const [key, drops] of moment.cells) {
+          const series = seriesOf(block, key);
+          if (series === null) continue;
+          for (const [i, share] of shares) series.values[i]! += share * drops;
+          series.total += within * drops;
+          total += within * drops;
+        }
+      });
+      const all = [...sums.values()].sort((a, b) => b.total - a.total);
+      const finish = ({ labels, total, values }: Summed): DropSeries => ({
+        labels: Object.fromEntries(by.map((field, i) => [field, labels[i]!])),
+        total: Math.round(total),
+        values: Array.from(values, (n, i) => counted[i]! > 0 ? rounded(n / counted[i]!) : null),
+      });
+      const shown = all.slice(0, limit);
+      const rest = all.slice(limit);
+      const last = seconds.last?.at ?? minutes.last?.at ?? begin;
+      const whole = (Math.min(end, last) - begin) / 1000;
+      const time = counted.reduce((sum, each) => sum + each, 0);
+      return {
+        by,
+        from: begin,
+        to: end,
+        step,
+        seconds: rounded(time),
+        series: shown.map(finish),
+        rest: rest.length === 0 ? null : finish(rest.reduce((sum, each) => ({
+          labels: by.map(() => null),
+          total: sum.total + each.total,
+          values: sum.values.map((n, i) => n + each.values[i]!),
+        }), { labels: [], total: 0, values: new Float64Array(length) })),
+        restSeries: rest.length,
+        total: Math.round(total),
+        missing: Math.round(missing),
+        exact: Math.round(missing) === 0 && time > whole - 0.5 - whole / 1000,
+      };
+    },
+    cells(where, from, to) {
+      const fits = fitting(where);
+      const level = levelFor(from);
+      const sums = new Map<string, [readonly HistoryLabel[], number]>();
+      eachMoment(level, from, to, (moment, block) => {
+        for (const [key, drops] of moment.cells) {
+          const labels = block.keys[key]!;
+          if (!fits(labels)) continue;
+          const text = keyText(labels);
+          const known = sums.get(text);
+          if (known === undefined) sums.set(text, [labels, drops]);
+          else known[1] += drops;
+        }
+      });
+      return [...sums.values()].sort((a, b) => b[1] - a[1]);
+    },
+    restore: (name, block) => levelOf(name).restore(block),
+    restored() {
+      // The last minute was kept before it was over: the seconds know the whole of it.
+      const { from } = seconds;
+      if (from === undefined) return;
+      const whole = Math.ceil(from / minute) * minute;
+      minutes.cut(whole);
+      for (const block of seconds.blocks) {
+        for (const moment of block.moments) {
+          if (moment.at <= whole) continue;
+          const cells = moment.cells.map(([key, drops]): Cell => [block.keys[key]!, drops]);
+          minutes.add({ ...moment, cells });
+        }
+      }
+    },
+    changes(name) {
+      const { changed } = levelOf(name);
+      const all = [...changed];
+      changed.clear();
+      return all;
+    },
+    from: (name) => levelOf(name).from,
+    recent(length) {
+      const sum = { seconds: 0, seen: 0, other: 0, lost: 0 };
+      const last = seconds.last?.at;
+      if (last === undefined) return sum;
+      eachMoment(seconds, last - length, Infinity, (moment) => {
+        sum.seconds += moment.seconds;
+        sum.seen += moment.seen;
+        sum.other += moment.other;
+        sum.lost += moment.lost;
+      });
+      return sum;
+    },
+  };
+}
+
+interface Summed {
+  labels: HistoryLabel[];
+  total: number;
+  values: Float64Array;
+}
+
+const rounded = (n: number): number => Math.round(n * 1000) / 1000;
+
+/** The steps that a moment lies in, and which share of it in each. */
+function sharesOf(
+  { at, seconds }: BlockMoment,
+  begin: number,
+  step: number,
+  length: number,
+): [step: number, share: number][] {
+  const duration = Math.max(1, 1000 * seconds);
+  const from = at - duration;
+  const first = Math.max(0, Math.floor((from - begin) / step));
+  const last = Math.min(length - 1, Math.ceil((at - begin) / step) - 1);
+  const shares: [number, number][] = [];
+  for (let i = first; i <= last; i++) {
+    const low = Math.max(from, begin + i * step);
+    const high = Math.min(at, begin + (i + 1) * step);
+    if (high > low) shares.push([i, (high - low) / duration]);
+  }
+  return shares;
+}
