@@ -66,7 +66,7 @@ describe("keys", () => {
 
   test("go into a row and out again: its drops, by one field more", () => {
     const inside = typed("j\r");
-    expect(inside.filters).toEqual([{ is: { reason: "B" }, before: ["reason"] }]);
+    expect(inside.filters).toEqual([{ is: { reason: ["B"] }, before: ["reason"] }]);
     expect(inside.by).toEqual(["reason", "owner"]);
     expect(inside.selected).toBeNull();
     expect(typed("\x7f", inside)).toMatchObject({ filters: [], by: ["reason"] });

@@ -263,7 +263,9 @@ export function showFilters(filters: readonly Filter[]): string {
   return filters.map((filter) =>
     "text" in filter
       ? `/${printable(filter.text)}`
-      : Object.entries(filter.is).map(([field, label]) => `${field}=${showLabelOf(label)}`)
+      : Object.entries(filter.is).map(([field, some]) =>
+        `${field}=${some.map(showLabelOf).join("|")}`
+      )
         .join(" ")
   ).join("  ");
 }

@@ -25,7 +25,8 @@ const shownOrder: readonly SortKey[] = ["rate", "average", "total", "share"];
 
 const leastSpark = 10;
 const mostSpark = 60;
-const leastField = 8;
+/** What a field has at least, where there is room for a number beside it. */
+const usualField = 8;
 const mostField = 40;
 
 export interface Columns {
@@ -44,6 +45,9 @@ export function layColumns(
   const wished = by.map((field, i) =>
     Math.min(mostField, Math.max(field.length, ...labels.map((row) => widthOf(row[i]!))))
   );
+  // Where there is hardly any room, what happens now comes before whole names.
+  const half = Math.floor((width - numberColumns[0]!.width) / Math.max(1, by.length)) - 1;
+  const leastField = Math.max(2, Math.min(usualField, half));
   const least = wished.reduce((sum, each) => sum + Math.min(each, leastField) + 1, 0);
   const numbers: NumberColumn[] = [];
   let room = width - least;

@@ -47,7 +47,7 @@ describe("what was counted", () => {
     expect(row(made, "A")).toMatchObject({ rate: 30, average: 65, total: 130, minute: 130 });
     expect(row(made, "B")).toMatchObject({ rate: 10, average: 5, total: 10 });
     expect(row(made, "A").share).toBe(130 / 140);
-    expect(row(made, "A").values.slice(-3)).toEqual([null, 100, 30]);
+    expect(row(made, "A").values).toEqual([100, 30]);
   });
 
   test("is the same rate in short ticks and in long ones", () => {
@@ -59,7 +59,7 @@ describe("what was counted", () => {
     expect(row(counted(...short.slice(0, 7)), "A").rate).toBeCloseTo(100);
     const long = counted(tickOf(1_010_000, [[["A", "x"], 1000]], { seconds: 10 }));
     expect(row(long, "A").rate).toBeCloseTo(100);
-    expect(row(long, "A").values.slice(-11)).toEqual([null, ...new Array(10).fill(100)]);
+    expect(row(long, "A").values).toEqual(new Array(10).fill(100));
   });
 
   test("lets go of what is older than a minute, and keeps the total", () => {
@@ -77,7 +77,7 @@ describe("what was counted", () => {
     );
     expect(made.gapSeconds).toBe(3);
     expect(made.gap).toBe("bpftrace ended");
-    expect(row(made, "A").values.slice(-5)).toEqual([10, null, null, null, 10]);
+    expect(row(made, "A").values).toEqual([10, null, null, null, 10]);
     expect(row(made, "A").average).toBe(10);
   });
 
@@ -139,7 +139,7 @@ describe("what was counted", () => {
         expect(rows.reduce((sum, { total }) => sum + total, 0)).toBe(all);
         for (const { minute, total, values, share } of rows) {
           expect(minute).toBeLessThanOrEqual(total * 1.000001);
-          expect(values.length).toBe(60);
+          expect(values.length).toBeLessThanOrEqual(60);
           expect(share).toBeGreaterThanOrEqual(0);
           for (const value of values) expect(value === null || value >= 0).toBe(true);
         }
@@ -165,15 +165,16 @@ describe("the minute before", () => {
       rest: { labels: {}, total: 1, values: [1, null, 0] },
       restSeries: 3,
       total: 35,
+      seconds: 2,
       missing: 2,
       exact: false,
     });
     addTick(made, tickOf(1_004_000, [[["A", "x"], 40]]));
-    expect(row(made, "A").values.slice(-5)).toEqual([null, 10, null, 20, 40]);
+    expect(row(made, "A").values).toEqual([10, null, 20, 40]);
     expect(row(made, "A").total).toBe(70);
     expect(rowsOf(made, query).map(({ labels }) => labels[0])).toEqual(["A", "B", null]);
     expect(made.sums).toEqual({ seen: 77, counted: 75, other: 0, lost: 2 });
-    expect(made.seconds).toBe(3);
+    expect(made.seconds).toBe(3); // 2 of the minute before, and the tick.
   });
 });
 
@@ -195,9 +196,10 @@ describe("rows", () => {
 
   test("are those that fit: a text in any label, and labels as they are", () => {
     expect(names({ filters: [{ text: "NGINX" }] })).toEqual(["B", "A"]);
-    expect(names({ filters: [{ text: "nginx" }, { is: { reason: "A" } }] })).toEqual(["A"]);
-    expect(names({ filters: [{ is: { owner: "" } }] })).toEqual(["C"]);
-    expect(names({ filters: [{ is: { owner: null } }] })).toEqual([]);
+    expect(names({ filters: [{ text: "nginx" }, { is: { reason: ["A"] } }] })).toEqual(["A"]);
+    expect(names({ filters: [{ is: { reason: ["A", "C"] } }] })).toEqual(["A", "C"]);
+    expect(names({ filters: [{ is: { owner: [""] } }] })).toEqual(["C"]);
+    expect(names({ filters: [{ is: { owner: [null] } }] })).toEqual([]);
   });
 
   test("know what most of them have in common", () => {

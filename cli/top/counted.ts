@@ -7,6 +7,8 @@ import type { Drops, HistoryLabel, ViewTick } from "../../core/view/view.ts";
 export const minute = 60;
 /** Combinations of labels that are told apart; what is more comes under {@linkcode noLabels}. */
 const mostKeys = 4096;
+/** Seconds between the end of a tick and the beginning of the next in which nobody counted; less is jitter. */
+const leastGap = 0.25;
 
 /** The drops of one combination of labels. */
 interface Entry {
@@ -64,8 +66,8 @@ export function addTick(counted: Counted, tick: ViewTick): void {
   const at = Math.max(tick.at, counted.at);
   const begun = at - tick.seconds * 1000;
   if (counted.second === -1) counted.from = begun;
-  const silence = tick.gap === null ? 0 : (at - (counted.at || at)) / 1000 - tick.seconds;
-  counted.gapSeconds += Math.max(0, silence);
+  const silence = (at - (counted.at || at)) / 1000 - tick.seconds;
+  if (silence > leastGap) counted.gapSeconds += silence;
   counted.gap = tick.gap;
   counted.at = at;
   counted.seconds += tick.seconds;
@@ -216,7 +218,10 @@ export function nowSeconds(counted: Counted): number {
   return coveredAt(counted, 0) > 0.99 ? 1 : 2;
 }
 
-/** All drops a second: now, over the last minute, and for each second of it (null: nobody counted). */
+/**
+ * Drops a second: now, over the last minute, and for each second of it since the beginning (null: nobody
+ * counted).
+ */
 export function ratesOf(
   counted: Counted,
   at: (ago: number) => number,
@@ -230,7 +235,8 @@ export function ratesOf(
   let inNow = 0;
   let nowCovered = 0;
   const until = nowSeconds(counted);
-  const values: (number | null)[] = new Array(minute);
+  const values: (number | null)[] = [];
+  const begun = counted.second - Math.floor(counted.from / 1000);
   for (let ago = 0; ago < minute; ago++) {
     const covered = coveredAt(counted, ago);
     const drops = at(ago);
@@ -240,12 +246,12 @@ export function ratesOf(
       inNow += drops;
       nowCovered += covered;
     }
-    values[minute - 1 - ago] = covered > 0 ? drops / covered : null;
+    if (ago <= begun) values.push(covered > 0 ? drops / covered : null);
   }
   return {
     now: nowCovered > 0 ? inNow / nowCovered : 0,
     average: seconds > 0 ? inMinute / seconds : 0,
-    values,
+    values: values.reverse(),
   };
 }
 

@@ -7,7 +7,8 @@ import type { Counted } from "./counted.ts";
 /** Only drops with these labels, or with a text in one of their labels. */
 export type Filter =
   | {
-    readonly is: Readonly<Partial<Record<FieldName, HistoryLabel>>>;
+    /** One of these labels, for each field. */
+    readonly is: Readonly<Partial<Record<FieldName, readonly HistoryLabel[]>>>;
     /** What drops were grouped by before: that comes back with the filter's end. */
     readonly before?: readonly FieldName[];
   }
@@ -30,7 +31,7 @@ export interface Row {
   readonly minute: number;
   /** Of the drops of the last minute that fit, from 0 to 1; of all that fit where the minute had none. */
   readonly share: number;
-  /** Drops a second in each second of the last minute; null where nobody counted. */
+  /** Drops a second in each second since the beginning, a minute at most; null where nobody counted. */
   readonly values: readonly (number | null)[];
 }
 
@@ -97,10 +98,10 @@ function matcherOf(
       const wanted = filter.text.toLowerCase();
       return (labels) => labels.some((label) => label?.toLowerCase().includes(wanted));
     }
-    const wanted = Object.entries(filter.is).map(([field, label]) =>
-      [fields.indexOf(field as FieldName), label] as const
+    const wanted = Object.entries(filter.is).map(([field, labels]) =>
+      [fields.indexOf(field as FieldName), labels] as const
     );
-    return (labels) => wanted.every(([place, label]) => labels[place] === label);
+    return (labels) => wanted.every(([place, some]) => some.includes(labels[place] ?? null));
   });
   return (labels) => tests.every((test) => test(labels));
 }
@@ -118,5 +119,5 @@ export function commonest(
 
 /** A row's own labels as a filter. */
 export function filterOf(by: readonly FieldName[], row: Row): Filter & { is: object } {
-  return { is: Object.fromEntries(by.map((field, i) => [field, row.labels[i] ?? null])) };
+  return { is: Object.fromEntries(by.map((field, i) => [field, [row.labels[i] ?? null]])) };
 }
