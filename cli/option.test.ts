@@ -9,7 +9,7 @@ import type { Given, OptionName } from "./option.ts";
 
 const names = Object.keys(options) as OptionName[];
 const switches: readonly OptionName[] = ["all", "force", "json", "sweep", "help", "version"];
-const many: readonly OptionName[] = ["rules", "sink", "reason"];
+const many: readonly OptionName[] = ["rules", "sink", "reason", "allow-host"];
 const withValue = names.filter((name) => !switches.includes(name));
 const single = withValue.filter((name) => !many.includes(name));
 /** Those that a command names itself. */

@@ -49,6 +49,23 @@ export const options = {
   force: { doc: "write over a file that is there already" },
   limit: { value: "N", doc: "how many to show" },
   sweep: { doc: "show how the outcome changes with the thresholds" },
+  listen: {
+    value: "ADDRESS",
+    doc: "serve the dashboard, the API and metrics there, e.g. 127.0.0.1:8787",
+  },
+  "token-file": {
+    value: "FILE",
+    doc: "the token that clients need (default: $DROPWATCH_TOKEN); needed beyond loopback",
+  },
+  "allow-host": {
+    value: "NAME",
+    doc: "a name by which clients may call the server, such as a proxy's (several times)",
+    many: true,
+  },
+  "history-by": {
+    value: "FIELDS",
+    doc: "fields by which drops of the past are told apart (default: reason,site,dev,owner)",
+  },
   comment: { value: "TEXT", doc: "why, for whoever wonders" },
   author: { value: "NAME", doc: "who (default: the user)" },
   all: { doc: "also what is over" },

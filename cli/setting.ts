@@ -5,6 +5,7 @@ import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
+  badConfig,
   badOption,
   badSinkOption,
   brokenConfig,
@@ -37,6 +38,7 @@ import { loadRules } from "../core/rule/load.ts";
 import type { RuleSet } from "../core/rule/load.ts";
 import type { Overrides } from "../core/rule/override.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
+import { readSecret } from "../core/secret.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
 import {
@@ -81,6 +83,17 @@ export interface Setting {
   readonly state: string | undefined;
   /** What is otherwise than in the rules' files. */
   readonly overrides: Overrides | undefined;
+  /** Where people can look on; undefined where nothing is served. */
+  readonly listen: Listen | undefined;
+  /** The fields of the history; the usual ones where nobody says. */
+  readonly historyBy: readonly string[] | undefined;
+}
+
+/** Where the dashboard, the API and metrics are served, and for whom. */
+export interface Listen {
+  readonly address: string;
+  readonly token: string | undefined;
+  readonly allowedHosts: readonly string[];
 }
 
 /** A sink that isn't made yet. */
@@ -178,6 +191,28 @@ export async function readSetting(
       defaultMaxKeys,
     state: given.text("state") ?? config.state,
     overrides: config.overrides,
+    listen: listenOf(given, config, file),
+    historyBy: given.text("history-by")?.split(",").map((field) => field.trim()) ??
+      config.historyBy,
+  };
+}
+
+function listenOf(given: Given, config: Config, file: string): Listen | undefined {
+  const address = given.text("listen") ?? config.listen;
+  if (address === undefined) return undefined;
+  const named = given.text("token-file");
+  const secret = named !== undefined ? { file: named } : config.token;
+  const fail = (why: string): DropwatchError =>
+    named !== undefined
+      ? badOption("token-file", named, `a file with a token: it ${why}`)
+      : badConfig(file, "token", "…", `a token: it ${why}`);
+  const allowed = given.list("allow-host");
+  return {
+    address,
+    token: secret === undefined
+      ? process.env["DROPWATCH_TOKEN"]
+      : readSecret(secret, process.env, fail),
+    allowedHosts: allowed.length > 0 ? allowed : config.allowedHosts ?? [],
   };
 }
 

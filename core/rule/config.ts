@@ -7,6 +7,8 @@ import type { RoutingConfig } from "../alert/route.ts";
 import type { MirrorSink, Sink, SinkSpec } from "../alert/sink.ts";
 import type { Source } from "../watch/source.ts";
 import { milliseconds } from "./duration.ts";
+import { SecretSchema } from "../secret.ts";
+import type { Secret } from "../secret.ts";
 import { overrideKeys, OverridesSchema } from "./override.ts";
 import type { Overrides } from "./override.ts";
 
@@ -32,6 +34,14 @@ export interface Config extends RoutingConfig {
   readonly maxKeys?: number;
   /** What is otherwise than in the rules' files, by the name of the alert. */
   readonly overrides?: Overrides;
+  /** Where the dashboard, the API and the metrics are served: "127.0.0.1:8787". */
+  readonly listen?: string;
+  /** What a client must know; needed where `listen` isn't this machine alone. */
+  readonly token?: Secret;
+  /** Names by which clients may call the server, besides its address: those that a proxy passes on. */
+  readonly allowedHosts?: readonly string[];
+  /** The fields that drops of the past are told apart by, for those who look on. */
+  readonly historyBy?: readonly string[];
 }
 
 /**
@@ -138,6 +148,10 @@ const entries = {
       v.check((url) => /^https?:\/\//.test(url) && URL.canParse(url), "a URL of http or https"),
     ),
   ),
+  listen: v.optional(v.string('an address: "127.0.0.1:8787"')),
+  token: v.optional(SecretSchema),
+  allowedHosts: v.optional(v.array(v.string("a name"), "a list of names")),
+  historyBy: v.optional(v.array(v.string("a field"), "a list of fields")),
   ...routingEntries,
   maxKeys: v.optional(
     v.pipe(

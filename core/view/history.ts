@@ -77,12 +77,38 @@ const separator = "\0";
 const keyText = (labels: readonly HistoryLabel[]): string =>
   labels.map((label) => label ?? "\u0001").join(separator);
 
+/** A moment that is being gathered may hold so many times the keys that are told apart of it later. */
+const gathering = 20;
+/** A block may have so many keys before it is looked through for those that nothing has any more. */
+const fewKeys = 1000;
+
+/** The cells with the most drops; the rest by its reason alone. */
+function mostOf(cells: readonly Cell[], most: number, reasonAt: number): readonly Cell[] {
+  if (cells.length <= most) return cells;
+  const sorted = [...cells].sort((a, b) => b[1] - a[1]);
+  const rest = new Map<HistoryLabel, number>();
+  for (const [labels, drops] of sorted.slice(most)) {
+    const reason = labels[reasonAt]!;
+    rest.set(reason, (rest.get(reason) ?? 0) + drops);
+  }
+  const width = cells[0]![0].length;
+  return [
+    ...sorted.slice(0, most),
+    ...[...rest].map(([reason, drops]): Cell => [
+      Array.from({ length: width }, (_, i) => (i === reasonAt ? reason : null)),
+      drops,
+    ]),
+  ];
+}
+
 /** Moments of one resolution. */
 class Level {
   readonly options: LevelOptions;
   readonly blocks: Block[] = [];
   /** The indexes of the keys of the last block. */
   #index = new Map<string, number>();
+  /** How many keys the last block may have before it is looked through. */
+  #mostBlockKeys = fewKeys;
   /** What has changed since it was asked last. */
   readonly changed = new Set<Block>();
   readonly #reasonAt: number;
@@ -113,24 +139,31 @@ class Level {
       block = { number, keys: [], moments: [] };
       this.blocks.push(block);
       this.#index = new Map();
+      this.#mostBlockKeys = fewKeys;
       const oldest = (moment.at - this.options.keep) / length;
       while (this.blocks[0]!.number + 1 <= oldest) this.changed.delete(this.blocks.shift()!);
     }
     const bucket = (at: number): number => Math.ceil(at / resolution);
     const before = block.moments.at(-1);
     const { at, seconds, seen, other, lost } = moment;
+    // Before they get a place in the block: in a flood there may be thousands of new ones each tick.
+    const most = mostOf(moment.cells, mostKeys, this.#reasonAt);
     if (before !== undefined && bucket(before.at) === bucket(at)) {
       before.at = at;
       before.seconds += seconds;
       before.seen += seen;
       before.other += other;
       before.lost += lost;
-      before.cells = this.#merge(block, before.cells, moment.cells);
+      before.cells = this.#merge(block, before.cells, most);
+      if (before.cells.length > gathering * mostKeys) {
+        before.cells = this.#most(block, before.cells, gathering / 2 * mostKeys);
+      }
     } else {
       if (before !== undefined) before.cells = this.#most(block, before.cells, mostKeys);
-      const cells = this.#most(block, this.#merge(block, [], moment.cells), mostKeys);
+      const cells = this.#merge(block, [], most);
       block.moments.push({ at, seconds, seen, other, lost, cells });
     }
+    if (block.keys.length > this.#mostBlockKeys) this.#forgetKeys(block);
     this.changed.add(block);
   }
 
@@ -191,10 +224,16 @@ class Level {
     return this.#merge(block, cells.slice(0, most), rest);
   }
 
-  /** Lets go of keys that no moment has any more. */
+  /** All that a block will hold is in it. */
   #close(block: Block): void {
     const last = block.moments.at(-1);
     if (last !== undefined) last.cells = this.#most(block, last.cells, this.options.mostKeys);
+    this.#forgetKeys(block);
+    this.changed.add(block);
+  }
+
+  /** Lets go of keys that no moment of the last block has any more. */
+  #forgetKeys(block: Block): void {
     const used = new Map<number, number>();
     const keys: (readonly HistoryLabel[])[] = [];
     for (const moment of block.moments) {
@@ -204,8 +243,10 @@ class Level {
         return [fresh, drops];
       });
     }
-    block.keys.splice(0, block.keys.length, ...keys);
-    this.changed.add(block);
+    block.keys.length = 0;
+    for (const labels of keys) block.keys.push(labels);
+    this.#index = new Map(keys.map((labels, i) => [keyText(labels), i]));
+    this.#mostBlockKeys = Math.max(fewKeys, 2 * keys.length);
   }
 }
 
@@ -256,7 +297,7 @@ export function makeHistory(by: readonly FieldName[]): History {
     return isWhole || seconds.from <= from ? seconds : minutes;
   };
 
-  /** Calls with each moment that lies in a time, at least in part. */
+  /** Calls with each moment that ends in a time: whole moments only, so that sums are exact. */
   const eachMoment = (
     level: Level,
     from: number,
@@ -266,9 +307,9 @@ export function makeHistory(by: readonly FieldName[]): History {
     for (const block of level.blocks) {
       const begin = block.number * level.options.block;
       if (begin >= to) break;
-      if (begin + level.options.block < from) continue;
+      if (begin + level.options.block <= from) continue;
       for (const moment of block.moments) {
-        if (moment.at > from && moment.at - 1000 * moment.seconds < to) call(moment, block);
+        if (moment.at > from && moment.at <= to) call(moment, block);
       }
     }
   };
@@ -292,7 +333,10 @@ export function makeHistory(by: readonly FieldName[]): History {
       const { resolution } = level.options;
       const least = wanted ?? (to - from) / usualValues;
       const step = Math.max(1, Math.ceil(least / resolution - 1e-9)) * resolution;
-      const begin = Math.floor(from / step) * step;
+      // Ticks end at a fraction of a second of their own: steps begin and end with them.
+      const fraction = (seconds.last ?? minutes.last)?.at ?? 0;
+      const phase = Math.ceil(fraction / 1000) * 1000 - fraction;
+      const begin = Math.floor((from + phase) / step) * step - phase;
       const length = Math.ceil((to - begin) / step);
       if (length > mostValues) {
         throw badQuery("a series would have too many values", `${length}`, [
@@ -329,22 +373,21 @@ export function makeHistory(by: readonly FieldName[]): History {
         return found;
       };
       eachMoment(level, begin, end, (moment, block) => {
-        const shares = sharesOf(moment, begin, step, length);
+        const shares = sharesOf(moment, begin, step);
         for (const [i, share] of shares) counted[i]! += share * moment.seconds;
-        const within = shares.reduce((sum, [, share]) => sum + share, 0);
-        missing += within * (moment.other + moment.lost);
+        missing += moment.other + moment.lost;
         for (const [key, drops] of moment.cells) {
           const series = seriesOf(block, key);
           if (series === null) continue;
           for (const [i, share] of shares) series.values[i]! += share * drops;
-          series.total += within * drops;
-          total += within * drops;
+          series.total += drops;
+          total += drops;
         }
       });
       const all = [...sums.values()].sort((a, b) => b.total - a.total);
       const finish = ({ labels, total, values }: Summed): DropSeries => ({
         labels: Object.fromEntries(by.map((field, i) => [field, labels[i]!])),
-        total: Math.round(total),
+        total,
         values: Array.from(values, (n, i) => counted[i]! > 0 ? rounded(n / counted[i]!) : null),
       });
       const shown = all.slice(0, limit);
@@ -365,9 +408,9 @@ export function makeHistory(by: readonly FieldName[]): History {
           values: sum.values.map((n, i) => n + each.values[i]!),
         }), { labels: [], total: 0, values: new Float64Array(length) })),
         restSeries: rest.length,
-        total: Math.round(total),
-        missing: Math.round(missing),
-        exact: Math.round(missing) === 0 && time > whole - 0.5 - whole / 1000,
+        total,
+        missing,
+        exact: missing === 0 && time > whole - 0.5 - whole / 1000,
       };
     },
     cells(where, from, to) {
@@ -431,22 +474,18 @@ interface Summed {
 
 const rounded = (n: number): number => Math.round(n * 1000) / 1000;
 
-/** The steps that a moment lies in, and which share of it in each. */
+/** The steps that a moment lies in, and which share of it in each; what began before is in the first. */
 function sharesOf(
   { at, seconds }: BlockMoment,
   begin: number,
   step: number,
-  length: number,
 ): [step: number, share: number][] {
-  const duration = Math.max(1, 1000 * seconds);
-  const from = at - duration;
-  const first = Math.max(0, Math.floor((from - begin) / step));
-  const last = Math.min(length - 1, Math.ceil((at - begin) / step) - 1);
+  const from = Math.min(at - 1, Math.max(begin, at - 1000 * seconds));
   const shares: [number, number][] = [];
-  for (let i = first; i <= last; i++) {
+  for (let i = Math.floor((from - begin) / step); begin + i * step < at; i++) {
     const low = Math.max(from, begin + i * step);
     const high = Math.min(at, begin + (i + 1) * step);
-    if (high > low) shares.push([i, (high - low) / duration]);
+    if (high > low) shares.push([i, (high - low) / (at - from)]);
   }
   return shares;
 }

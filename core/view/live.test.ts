@@ -59,6 +59,23 @@ describe("the history", () => {
     expect([nginx.total, nginx.missing, nginx.exact, nginx.seconds]).toEqual([7, 0, true, 2]);
   });
 
+  test("has each tick in a step of its own, whatever part of a second ticks end at", async () => {
+    const { view, second, driven } = await start({ driven: drivenSource({ at: 1_000_300 }) });
+    for (const n of [5, 0, 7]) await second(many(n, "a"));
+    const drops = all(view, [], {}, 3);
+    expect([drops.from, drops.series[0]!.values]).toEqual([driven.at - 3000, [5, 0, 7]]);
+    const coarse = view.drops({
+      by: [],
+      where: {},
+      from: 0,
+      to: driven.at,
+      step: 60_000,
+      limit: 1,
+    });
+    expect(coarse.series[0]!.total).toBe(12);
+    expect(coarse.series[0]!.values.filter((n) => n !== null)).toEqual([4]);
+  });
+
   test("says what it can't tell, and what is right instead", async () => {
     const { view, second } = await start();
     await second();

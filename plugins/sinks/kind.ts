@@ -1,21 +1,18 @@
 // What a kind of sink is: its options, how the command line writes it, and how one is made. A file in
 // this folder exports one kind; registry.ts lists them.
-import { readFileSync } from "node:fs";
 import * as v from "valibot";
 import type { Notification } from "../../core/alert/notification.ts";
 import type { Rate, Sink, SinkSpec } from "../../core/alert/sink.ts";
 export type { SinkSpec };
 import type { NotificationText, OwnText } from "../../core/alert/text.ts";
-import { badSinkOption, quote, reasonOf, unknownSinkOption } from "../../core/error.ts";
+import { badSinkOption, unknownSinkOption } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import { milliseconds } from "../../core/rule/duration.ts";
 import type { Duration } from "../../core/rule/duration.ts";
-
-/**
- * Something that nobody else may know: where it is found, in the environment or in a file. A text in
- * the clear works, and is warned about.
- */
-export type Secret = string | { readonly env: string } | { readonly file: string };
+import { SecretSchema } from "../../core/secret.ts";
+import type { Secret } from "../../core/secret.ts";
+export { SecretSchema };
+export type { Secret };
 
 /** What every sink for people can be told. */
 export interface CommonOptions {
@@ -91,13 +88,6 @@ export function sinkKind<Options extends object>(kind: SinkKind<Options>): SinkM
   );
 }
 
-/** The schema of a secret. */
-export const SecretSchema: v.GenericSchema<unknown, Secret> = v.union([
-  v.string(),
-  v.strictObject({ env: v.pipe(v.string(), v.minLength(1)) }),
-  v.strictObject({ file: v.pipe(v.string(), v.minLength(1)) }),
-], `{ env: "NAME" }, { file: "PATH" } or a text`);
-
 /** The schema of how often a sink is to be told what it is told again and again. */
 export const everySchema: v.GenericSchema<unknown, Duration> = v.custom<Duration>((every) => {
   if (typeof every !== "string") return false;
@@ -155,27 +145,4 @@ export function readOptions<Options extends object>(
   // The value may be a secret that stands in the wrong place: it isn't shown.
   const what = issue.input === undefined ? "is missing" : "can't be used";
   throw badSinkOption(kind.name, `its ${path} ${what}: expected ${issue.message}`);
-}
-
-/** Reads a secret. */
-export function readSecret(
-  sink: string,
-  option: string,
-  secret: Secret,
-  env: SinkContext["env"],
-): string {
-  if (typeof secret === "string") return secret.trimEnd();
-  if ("env" in secret) {
-    const value = env[secret.env]?.trimEnd() ?? "";
-    if (value !== "") return value;
-    throw badSinkOption(sink, `its ${option} is to be in ${quote(secret.env)}: no such variable`);
-  }
-  let text: string;
-  try {
-    text = readFileSync(secret.file, "utf8").trimEnd();
-  } catch (thrown) {
-    throw badSinkOption(sink, `its ${option} can't be read: ${reasonOf(thrown)}`);
-  }
-  if (text !== "") return text;
-  throw badSinkOption(sink, `its ${option} is to be in ${quote(secret.file)}: the file is empty`);
 }

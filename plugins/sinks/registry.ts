@@ -7,9 +7,10 @@ import { ownText, textOf } from "../../core/alert/text.ts";
 import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
+import { readSecret } from "../../core/secret.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { heartbeat } from "./heartbeat.ts";
-import { readOptions, readSecret } from "./kind.ts";
+import { readOptions } from "./kind.ts";
 import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { ntfy } from "./ntfy.ts";
 import { pagerduty } from "./pagerduty.ts";
@@ -191,7 +192,11 @@ function makeOfKind<Options extends object>(
     now: setting.now ?? Date.now,
     log: (line) => setting.log(hide(line)),
     secret(option: string, secret: Secret) {
-      const read = readSecret(kind.name, option, secret, setting.env);
+      const read = readSecret(
+        secret,
+        setting.env,
+        (why) => badSinkOption(kind.name, `its ${option} ${why}`),
+      );
       if (typeof secret === "string") setting.inTheClear?.(option, name);
       keepSecret(read);
       return read;
