@@ -44,7 +44,6 @@ export const options = {
   sort: { value: "COLUMN", doc: "rate (default), average, total, share or name" },
   once: { doc: "print a table and end" },
   connect: { value: "URL", doc: "the address of a `watch --listen` to look at" },
-  "token-file": { value: "FILE", doc: "file with the token (or DROPWATCH_TOKEN)" },
   "max-size": { value: "SIZE", doc: "end when the file is so large: 100M, 2G (default: 1G)" },
   force: { doc: "write over a file that is there already" },
   limit: { value: "N", doc: "how many to show" },

@@ -130,9 +130,9 @@ describe("the screen", () => {
       tick(1_000_000, []),
       tick(1_003_000, [], { seconds: 0, gap: "bpftrace ended" }),
     );
-    expect(text(picture(gap))[2]).toMatch(/^NOT COUNTING: bpftrace ended  nobody counted for 3s/);
+    expect(text(picture(gap))[2]).toMatch(/^NOT COUNTING: bpftrace ended {2}nobody counted for 3s/);
     addTick(gap, tick(1_004_000, []));
-    expect(text(picture(gap))[2]).toMatch(/^exact but for the gap  nobody counted for 3s/);
+    expect(text(picture(gap))[2]).toMatch(/^exact but for the gap {2}nobody counted for 3s/);
     expect(text(picture(made, {}, { trouble: "connection refused" }))[2])
       .toMatch(/^NOT COUNTING: connection refused/);
   });
@@ -195,7 +195,7 @@ describe("the screen", () => {
     expect(text(picture(counted(tick(1_000_000, []))))[4]).toBe("  no drops so far");
     const lines = text(picture(made, { filters: [{ text: "nobody" }] }));
     expect(lines[4]).toBe("  no drop fits the filter (Esc takes it off)");
-    expect(lines.at(-1)).toMatch(/^only \/nobody  0\/s/);
+    expect(lines.at(-1)).toMatch(/^only \/nobody {2}0\/s/);
   });
 
   test("shows what is typed, said and chosen in its last line", () => {
