@@ -2,7 +2,7 @@
 import type { Command } from "./command.ts";
 import { alertsCommand } from "./commands/alerts.ts";
 import { checkCommand } from "./commands/check.ts";
-import { completionCommand } from "./commands/completion.ts";
+import { completionOf } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { newCommand } from "./commands/new.ts";
@@ -36,5 +36,5 @@ export const commands: readonly Command[] = [
   outboxCommand,
   sinkCommand,
   doctorCommand,
-  completionCommand,
+  completionOf(() => commands),
 ];

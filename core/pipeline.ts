@@ -84,6 +84,8 @@ export interface PipelineOptions {
 export interface ViewOptions {
   /** The fields that the history tells drops apart by; the usual ones where it is left out. */
   readonly by?: readonly string[] | undefined;
+  /** The machine's name, as it is shown. */
+  readonly host: string;
   /** The folder of the state, where the history is to survive a restart. */
   readonly state?: string | undefined;
   /** Called with the view once the rules are planned, before anything is counted. */
@@ -281,8 +283,9 @@ async function watchWith(
   });
   options.onReload?.(reloader.reload);
   if (options.view !== undefined && overview !== undefined) {
-    const { state, onView } = options.view;
+    const { host, state, onView } = options.view;
     live = makeLiveView({
+      host,
       source,
       facts,
       overview,

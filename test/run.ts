@@ -177,7 +177,7 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
     overrides: options.overrides,
     ...(looking === undefined || looking === false
       ? {}
-      : { view: { ...looking, onView: (shown: View) => void (view = shown) } }),
+      : { view: { host: "test", ...looking, onView: (shown: View) => void (view = shown) } }),
     onReload: (reload) => void (change = reload),
     onTransition: (transition) => void transitions.push(transition),
   });

@@ -4,23 +4,23 @@ import { nearest } from "../../core/nearest.ts";
 import type { Command } from "../command.ts";
 import { completionScript, shells } from "../completion.ts";
 
-export const completionCommand: Command = {
+/** `commands` are all there are, this one too. */
+export const completionOf = (commands: () => readonly Command[]): Command => ({
   name: "completion",
   usage: "bash | zsh | fish",
   doc: "a script with which a shell completes commands, options and their values",
   words: 1,
   options: [],
   examples: [
-    "source <(dropwatch completion bash)",
+    "dropwatch completion bash > /etc/bash_completion.d/dropwatch",
     "dropwatch completion fish > ~/.config/fish/completions/dropwatch.fish",
   ],
-  async run(given, terminal) {
+  run(given, terminal) {
     const [word] = given.words;
     if (word === undefined) throw missingArgument("completion", `one of ${shells.join(", ")}`);
     const shell = shells.find((each) => each === word);
     if (shell === undefined) throw unknownVerb("completion", word, shells, nearest(word, shells));
-    const { commands } = await import("../commands.ts");
-    terminal.out(completionScript(shell, commands).trimEnd());
-    return exitCode.done;
+    terminal.out(completionScript(shell, commands()).trimEnd());
+    return Promise.resolve(exitCode.done);
   },
-};
+});

@@ -1,6 +1,5 @@
 // The view of a run: what the pipeline tells is kept as far as people may look back, and handed to those
 // who look live.
-import { hostname } from "node:os";
 import type { AlertData, AlertMessage } from "../alert/alert.ts";
 import { fingerprint } from "../alert/alert.ts";
 import type { Delivery } from "../alert/delivery.ts";
@@ -52,6 +51,8 @@ const mostMessages = 1000;
 const recently = 60_000;
 
 export interface LiveViewOptions {
+  /** The machine's name. */
+  readonly host: string;
   readonly source: Source;
   readonly facts: SourceFacts;
   /** What the history counts, beside the rules. */
@@ -245,7 +246,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
       return {
         version,
         instance,
-        host: hostname(),
+        host: options.host,
         startedAt,
         source: { name: options.source.name, title: facts.title },
         state: stateNow(),
