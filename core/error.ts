@@ -893,3 +893,198 @@ export function peerFailed(name: string, doing: string, how: string): DropwatchE
     data: { name, doing, how },
   });
 }
+
+// --- the server and its API ---------------------------------------------------------------------
+
+/** The address of `--listen` has none of the forms that there are. */
+export function badAddress(address: string): DropwatchError {
+  return new DropwatchError(
+    "BAD_ADDRESS",
+    `Cannot listen on ${quote(address)}: expected PORT (this machine only), HOST:PORT, ` +
+      "[IPV6]:PORT, :PORT (every address) or unix:/PATH, with a port from 0 to 65535",
+    { data: { address } },
+  );
+}
+
+/** Other machines can reach the address of `--listen`, and there is no token that they have to know. */
+export function needsToken(address: string): DropwatchError {
+  return new DropwatchError(
+    "NEEDS_TOKEN",
+    `Cannot listen on ${quote(address)} without a token: other machines can reach it. Give one ` +
+      "(openssl rand -hex 32 makes one), or listen on 127.0.0.1",
+    { data: { address } },
+  );
+}
+
+/** The server's token is too easy to guess, or can't be sent in a header. The token isn't told. */
+export function badToken(): DropwatchError {
+  return new DropwatchError(
+    "BAD_TOKEN",
+    "Cannot use the token of the server: expected 16 to 512 visible ASCII characters without " +
+      "spaces; openssl rand -hex 32 makes one",
+  );
+}
+
+/** Another program listens on the address of `--listen`. */
+export function addressTaken(address: string): DropwatchError {
+  return new DropwatchError(
+    "ADDRESS_TAKEN",
+    `Cannot listen on ${quote(address)}: it is taken. Choose another port; ` +
+      "ss -ltnpx shows who has it",
+    { data: { address } },
+  );
+}
+
+/** The kernel refuses the address of `--listen`: no right to it, or this machine doesn't have it. */
+export function cannotListen(address: string, reason: string): DropwatchError {
+  return new DropwatchError(
+    "CANNOT_LISTEN",
+    `Cannot listen on ${quote(address)}: ${printable(reason)}`,
+    { data: { address, reason } },
+  );
+}
+
+/** The API was asked with a parameter that it doesn't have there (status 400). */
+export function unknownParameter(name: string, nearest: readonly string[]): DropwatchError {
+  return new DropwatchError(
+    "UNKNOWN_PARAMETER",
+    `Cannot ask for ${quote(name)}: there is no such parameter${suggest(nearest)}`,
+    { data: { name, nearest } },
+  );
+}
+
+/** A parameter of the API has a value that can't be used, or more than one (status 400). */
+export function badParameter(name: string, value: unknown, problem: string): DropwatchError {
+  return new DropwatchError(
+    "BAD_PARAMETER",
+    `Cannot use ${quote(value)} for ${printable(name)}: ${printable(problem)}`,
+    { data: { name, value, problem } },
+  );
+}
+
+/** What was sent to the API is no JSON, or lacks something, or has too much (status 400). */
+export function badBody(problem: string): DropwatchError {
+  return new DropwatchError("BAD_BODY", `Cannot read what was sent: ${printable(problem)}`, {
+    data: { problem },
+  });
+}
+
+/** The request isn't as HTTP wants it: two `Host` headers, or a target that is no path (status 400). */
+export function badRequest(problem: string): DropwatchError {
+  return new DropwatchError("BAD_REQUEST", `Cannot answer the request: ${problem}`, {
+    data: { problem },
+  });
+}
+
+/** The API wants the token, and there was none, or another one (status 401). */
+export function unauthorized(problem: string): DropwatchError {
+  return new DropwatchError(
+    "UNAUTHORIZED",
+    `Cannot answer without the token: ${problem}. Send it as Authorization: Bearer TOKEN`,
+    { data: { problem } },
+  );
+}
+
+/**
+ * The `Host` of a request isn't a name of this server, as where a web page lets its own name lead here
+ * (status 403).
+ */
+export function foreignHost(host: string): DropwatchError {
+  return new DropwatchError(
+    "FOREIGN_HOST",
+    `Cannot answer as ${
+      quote(host)
+    }: it is none of this server's names. A proxy's name has to be ` +
+      "among the allowed hosts",
+    { data: { host } },
+  );
+}
+
+/** A web page of another origin asks (status 403). */
+export function foreignOrigin(origin: string): DropwatchError {
+  return new DropwatchError(
+    "FOREIGN_ORIGIN",
+    `Cannot answer a page of ${
+      quote(origin)
+    }: only the server's own pages may ask. A proxy's name ` +
+      "has to be among the allowed hosts",
+    { data: { origin } },
+  );
+}
+
+/** What the API was asked for isn't there (status 404). */
+export function notFound(what: string, name: string, nearest: readonly string[]): DropwatchError {
+  return new DropwatchError(
+    "NOT_FOUND",
+    `Cannot find ${what} ${quote(name)}${suggest(nearest)}`,
+    { data: { what, name, nearest } },
+  );
+}
+
+/** The path is there, but not with this method (status 405). */
+export function methodNotAllowed(method: string, allowed: readonly string[]): DropwatchError {
+  return new DropwatchError(
+    "METHOD_NOT_ALLOWED",
+    `Cannot ${printable(method)} this path: it takes ${allowed.join(", ")}`,
+    { data: { method, allowed } },
+  );
+}
+
+/** What was sent is larger than the API takes (status 413). */
+export function bodyTooLarge(most: number): DropwatchError {
+  return new DropwatchError("BODY_TOO_LARGE", `Cannot take more than ${most} bytes`, {
+    data: { most },
+  });
+}
+
+/** The path and query of a request are longer than the server reads (status 414). */
+export function addressTooLong(most: number): DropwatchError {
+  return new DropwatchError(
+    "ADDRESS_TOO_LONG",
+    `Cannot read a path and query of more than ${most} characters`,
+    { data: { most } },
+  );
+}
+
+/** What was sent isn't said to be JSON (status 415). */
+export function notJson(type: string): DropwatchError {
+  return new DropwatchError(
+    "NOT_JSON",
+    `Cannot read ${quote(type)}: send Content-Type: application/json`,
+    { data: { type } },
+  );
+}
+
+/** An address asks too often, or with too many wrong tokens (status 429). */
+export function tooManyRequests(seconds: number): DropwatchError {
+  return new DropwatchError(
+    "TOO_MANY_REQUESTS",
+    `Cannot answer so many requests of one address: wait ${seconds} s`,
+    { data: { seconds } },
+  );
+}
+
+/** There are as many streams of events as the server has room for, in all or of one address (status 503). */
+export function tooManyStreams(problem: string): DropwatchError {
+  return new DropwatchError(
+    "TOO_MANY_STREAMS",
+    `Cannot open another stream of events: ${problem}`,
+    { data: { problem } },
+  );
+}
+
+/** The server is up, but nothing is watched yet (status 503). */
+export function notReady(): DropwatchError {
+  return new DropwatchError(
+    "NOT_READY",
+    "Cannot tell yet: rules are being loaded, and nothing is watched so far",
+  );
+}
+
+/** A mistake of dropwatch's own while it answered; the log has its text (status 500). */
+export function internalFault(): DropwatchError {
+  return new DropwatchError(
+    "INTERNAL_FAULT",
+    "Cannot answer: something went wrong in dropwatch; its log says what",
+  );
+}

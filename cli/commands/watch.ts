@@ -1,4 +1,5 @@
 // The main job: rules over this machine's drops, alerts out, until it is told to end.
+import { hostname } from "node:os";
 import { exitCode, jsonLine, missingArgument, showError } from "../../core/error.ts";
 import { runPipeline } from "../../core/pipeline.ts";
 import type { RunSummary } from "../../core/pipeline.ts";
@@ -6,11 +7,13 @@ import { showDuration } from "../../core/rule/duration.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
 import { openStore } from "../../core/store.ts";
 import { plural, showNumber } from "../../core/number.ts";
+import type { Server } from "../../plugins/server/server.ts";
 import type { Command, Terminal } from "../command.ts";
 import { endAfter } from "../ending.ts";
 import { watchRules } from "../rule_changes.ts";
 import type { RuleChanges } from "../rule_changes.ts";
 import { readRules, readSetting } from "../setting.ts";
+import type { Listen } from "../setting.ts";
 
 export const watchCommand: Command = {
   name: "watch",
@@ -26,11 +29,16 @@ export const watchCommand: Command = {
     "source",
     "bpftrace",
     "max-keys",
+    "listen",
+    "token-file",
+    "allow-host",
+    "history-by",
     "json",
   ],
   examples: [
     "dropwatch --rules rules/",
     "dropwatch --rules rules/ --sink stdout --sink webhook=https://example.org/hook",
+    "dropwatch --rules rules/ --listen 127.0.0.1:8787 --state /var/lib/dropwatch",
     "dropwatch --rules rules/ --source replay:drops.ndjson --json",
     `dropwatch --rules rules/ --bpftrace "sudo -n bpftrace"`,
   ],
@@ -43,6 +51,7 @@ export const watchCommand: Command = {
     setting.source.prepare?.(setting.maxKeys);
     const rules = await readRules(files, setting, terminal);
     const sinks = setting.openSinks();
+    const server = setting.listen && await serve(setting.listen, terminal);
     const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
       const told = [...rules.errors, ...rules.warnings, ...setting.oddRoutes(rules)];
@@ -59,12 +68,18 @@ export const watchCommand: Command = {
         rules,
         sinks,
         routing: setting.routing,
-        externalURL: setting.externalURL,
+        externalURL: setting.externalURL ?? server?.url,
         externalLabels: setting.externalLabels,
         interval: setting.interval,
         maxKeys: setting.maxKeys,
         store,
         overrides: setting.overrides,
+        view: server && {
+          host: hostname(),
+          by: setting.historyBy,
+          state: setting.state,
+          onView: (view) => server.show(view),
+        },
         onReload(reload) {
           changes?.stop();
           changes = watchRules(setting.rules, rules, reload, terminal.log);
@@ -83,11 +98,20 @@ export const watchCommand: Command = {
       tellSummary(summary, given.flag("json"), terminal);
       return exitCode.done;
     } finally {
+      await server?.close();
       store?.close();
       await rules.host.close();
     }
   },
 };
+
+/** Serves those who look on; what it needs is loaded only then. */
+async function serve(listen: Listen, terminal: Terminal): Promise<Server> {
+  const { openServer } = await import("../../plugins/server/server.ts");
+  const server = await openServer({ ...listen, log: terminal.log });
+  terminal.log(`the dashboard is at ${server.url}`);
+  return server;
+}
 
 function tellSummary(summary: RunSummary, json: boolean, terminal: Terminal): void {
   if (json) {

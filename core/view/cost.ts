@@ -103,6 +103,8 @@ function look(pid: number): Seen | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     const comm = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
     const rest = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // One that has ended, and that nobody has asked about yet, takes nothing any more.
+    if (rest[0] === "Z") return undefined;
     const [user = 0, system = 0] = rest.slice(11, 13).map(Number);
     const memoryBytes = Number(rest[21]) * pageSize;
     return { name: nameOf(pid, comm), cpuSeconds: (user + system) / ticksPerSecond, memoryBytes };

@@ -1,0 +1,51 @@
+// What the watch takes, of real processes.
+import { spawn } from "node:child_process";
+import { describe, expect, test } from "bun:test";
+import { until } from "../../test/run.ts";
+import { costMeter } from "./cost.ts";
+
+describe("a meter", () => {
+  test("counts what children use, also of those that are gone", async () => {
+    // A shell that keeps a CPU busy until it is told to end.
+    const child = spawn("sh", ["-c", "while :; do :; done"], { stdio: "ignore" });
+    try {
+      await until(() => child.pid !== undefined);
+      const meter = costMeter(process.pid);
+      meter.look(0);
+      const of = () => meter.cost.processes.find(({ name }) => name === "dropwatch")!;
+      const before = of();
+      expect(before.processes).toBeGreaterThanOrEqual(2);
+      expect(before.cpu).toBe(0); // Nothing is known of a rate yet.
+      expect(before.memoryBytes).toBeGreaterThan(1e6);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      meter.look(2000);
+      const during = of();
+      expect(during.cpuSeconds - before.cpuSeconds).toBeGreaterThan(0.1);
+      expect(meter.total.cpu).toBeGreaterThan(0.05);
+      child.kill("SIGKILL");
+      await until(() => child.signalCode !== null);
+      meter.look(4000);
+      expect(of().cpuSeconds).toBeGreaterThanOrEqual(during.cpuSeconds);
+      expect(of().processes).toBe(during.processes - 1);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+
+  test("looks every two seconds, not more often", () => {
+    const meter = costMeter(process.pid);
+    meter.look(0);
+    const { cost } = meter;
+    meter.look(1999);
+    expect(meter.cost).toBe(cost);
+    meter.look(2000);
+    expect(meter.cost).not.toBe(cost);
+  });
+
+  test("of a process that there isn't is empty", () => {
+    const meter = costMeter(2 ** 30);
+    meter.look(0);
+    expect(meter.cost).toEqual({ processes: [], probe: null });
+    expect(meter.total).toEqual({ cpu: 0, memoryBytes: 0 });
+  });
+});
