@@ -1,9 +1,11 @@
 // Who loses packets now, live in the terminal: what htop is for processes. Or one look, for scripts.
+import { hostname } from "node:os";
 import process from "node:process";
 import type { FieldName } from "../../core/drop/field.ts";
 import { badOption, exitCode, needsTerminal, showError, unknownReason } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import { plural } from "../../core/number.ts";
+import { showDuration } from "../../core/rule/duration.ts";
 import { runPipeline } from "../../core/pipeline.ts";
 import type { ReasonWorld } from "../../core/plan/predicate.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
@@ -86,7 +88,8 @@ interface Asked {
 function readAsked(given: Given): Asked {
   const sort = (given.text("sort") ?? "rate") as SortKey;
   if (!sortKeys.includes(sort)) throw badOption("sort", sort, sortKeys.join(", "));
-  const by = (given.text("by")?.split(",") ?? usualBy) as readonly FieldName[];
+  const by =
+    (given.text("by")?.split(",").map((field) => field.trim()) ?? usualBy) as readonly FieldName[];
   const twice = by.find((field, i) => by.indexOf(field) !== i);
   if (twice !== undefined) throw badOption("by", given.text("by"), "each field once");
   const where: Record<string, string[]> = Object.create(null);
@@ -133,7 +136,8 @@ async function watchHere(
   const facts = await setting.source.facts();
   checkReasons(asked.where, facts.world);
   // Beside the usual ones the history has what is asked for.
-  const usual = usualHistoryFields.filter((field) => facts.unavailable(field) === undefined);
+  const usual = (setting.historyBy ?? usualHistoryFields as readonly string[])
+    .filter((field) => facts.unavailable(field as FieldName) === undefined);
   const fields = historyBy([...usual, ...asked.by, ...Object.keys(asked.where)], facts);
   setting.source.prepare?.(setting.maxKeys);
   const rules = await readRules(files, setting, terminal);
@@ -160,6 +164,7 @@ async function watchHere(
       maxKeys: setting.maxKeys,
       overrides: setting.overrides,
       view: {
+        host: hostname(),
         by: fields,
         onView(view) {
           feed = feedOf(view);
@@ -176,8 +181,11 @@ async function watchHere(
       log,
       onAttached() {
         ending.begin();
-        if (look.on === "lines") return;
         terminal.status?.("");
+        if (look.on === "lines") {
+          const time = showDuration(given.time("duration") ?? setting.interval);
+          return terminal.log(`counting drops on ${facts.title} for ${time}; Ctrl-C ends it`);
+        }
         const opened = openSession({
           feed: feed!,
           choice: choiceOf(asked),
@@ -230,7 +238,8 @@ function linesOf(
       view.subscribe((event) => {
         if (event.event !== "tick") return;
         addTick(counted, event.data);
-        if (event.data.seconds > 0) end?.();
+        // The first tick may be a short one: ticks end at multiples of the interval.
+        if (counted.seconds * 1000 >= view.status().interval * 0.99) end?.();
       });
     },
     print() {
