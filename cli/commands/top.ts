@@ -2,15 +2,22 @@
 import { hostname } from "node:os";
 import process from "node:process";
 import type { FieldName } from "../../core/drop/field.ts";
-import { badOption, exitCode, needsTerminal, showError, unknownReason } from "../../core/error.ts";
+import {
+  badOption,
+  exitCode,
+  needsTerminal,
+  printable,
+  showError,
+  unknownReason,
+} from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import { plural } from "../../core/number.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { runPipeline } from "../../core/pipeline.ts";
 import type { ReasonWorld } from "../../core/plan/predicate.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
+import { readSecret } from "../../core/secret.ts";
 import { historyBy, usualHistoryFields } from "../../core/view/overview.ts";
-import type { View } from "../../core/view/view.ts";
 import type { Command, Terminal } from "../command.ts";
 import { endAfter } from "../ending.ts";
 import type { Given } from "../option.ts";
@@ -19,6 +26,7 @@ import type { RuleChanges } from "../rule_changes.ts";
 import { readRules, readSetting } from "../setting.ts";
 import { newChoice } from "../top/choice.ts";
 import type { Choice } from "../top/choice.ts";
+import { connectTo } from "../top/connect.ts";
 import { addTick, newCounted } from "../top/counted.ts";
 import { feedOf } from "../top/feed.ts";
 import type { Feed } from "../top/feed.ts";
@@ -47,6 +55,8 @@ export const topCommand: Command = {
     "duration",
     "limit",
     "json",
+    "connect",
+    "token-file",
     "rules",
     "config",
     "interval",
@@ -60,19 +70,24 @@ export const topCommand: Command = {
     limit: `rows of --once (default: ${defaultLimit})`,
     duration: "end after this time (default of --once: one interval)",
     json: "--once, as one JSON object a line",
+    "token-file": "the token that the server of --connect wants (default: $DROPWATCH_TOKEN)",
   },
   examples: [
     "dropwatch top",
     "dropwatch top --by owner,dev --sort total",
     "dropwatch top --where reason=NO_SOCKET --by dport,saddr",
     "dropwatch top --rules rules/",
+    "dropwatch top --connect http://127.0.0.1:8787",
     "dropwatch top --once --duration 10s",
     "dropwatch top --json --duration 10s | jq .data.labels",
   ],
   async run(given, terminal) {
     const asked = readAsked(given);
     const look = lookOf(given, terminal);
-    return await watchHere(asked, look, given, terminal);
+    const url = given.text("connect");
+    return url === undefined
+      ? await watchHere(asked, look, given, terminal)
+      : await watchElsewhere(url, asked, look, given, terminal);
   },
 };
 
@@ -144,12 +159,14 @@ async function watchHere(
   for (const error of [...rules.errors, ...rules.warnings]) terminal.log(showError(error));
 
   const over = new AbortController();
+  // One look ends with a tick: what came after the last one would have no time.
   const ending = endAfter(
     AbortSignal.any([terminal.signal, over.signal]),
-    given.time("duration"),
+    look.on === "lines" ? undefined : given.time("duration"),
   );
   const end = (): void => over.abort();
   const { log, say, flush } = messagesOf(terminal);
+  const time = given.time("duration") ?? setting.interval;
   let feed: Feed | undefined;
   let shown: Promise<void> | undefined;
   let changes: RuleChanges | undefined;
@@ -168,9 +185,7 @@ async function watchHere(
         by: fields,
         onView(view) {
           feed = feedOf(view);
-          if (lines !== undefined) {
-            lines.count(view, given.time("duration") === undefined ? end : undefined);
-          }
+          lines?.count(feed, { time, end });
         },
       },
       onReload(reload) {
@@ -183,8 +198,9 @@ async function watchHere(
         ending.begin();
         terminal.status?.("");
         if (look.on === "lines") {
-          const time = showDuration(given.time("duration") ?? setting.interval);
-          return terminal.log(`counting drops on ${facts.title} for ${time}; Ctrl-C ends it`);
+          return terminal.log(
+            `counting drops on ${facts.title} for ${showDuration(time)}; Ctrl-C ends it`,
+          );
         }
         const opened = openSession({
           feed: feed!,
@@ -211,6 +227,89 @@ async function watchHere(
   return exitCode.done;
 }
 
+/** What a watch of another process, or machine, counts by itself. */
+const ofOwnWatch = [
+  "rules",
+  "config",
+  "interval",
+  "source",
+  "bpftrace",
+  "max-keys",
+] as const;
+
+/** Shows what is counted elsewhere. */
+async function watchElsewhere(
+  url: string,
+  asked: Asked,
+  look: Look,
+  given: Given,
+  terminal: Terminal,
+): Promise<number> {
+  const surplus = ofOwnWatch.find((name) => given.list(name).length > 0);
+  if (surplus !== undefined) {
+    throw badOption(
+      surplus,
+      given.text(surplus),
+      "none with --connect: the watch there has its own",
+    );
+  }
+  const file = given.text("token-file");
+  const token = file === undefined ? process.env["DROPWATCH_TOKEN"] : readSecret(
+    { file },
+    process.env,
+    (why) => badOption("token-file", file, `a file with a token: it ${why}`),
+  );
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  const signal = AbortSignal.any([terminal.signal, over.signal]);
+  const { log, say, flush } = messagesOf(terminal);
+  try {
+    const feed = connectTo({ url, token, signal });
+    const { history, interval, host } = await feed.status();
+    for (
+      const [option, fields] of [["by", asked.by], ["where", Object.keys(asked.where)]] as const
+    ) {
+      const odd = fields.find((field) => !(history.fields as readonly string[]).includes(field));
+      if (odd !== undefined) {
+        throw badOption(
+          option,
+          odd,
+          `what the watch there tells apart: ${history.fields.join(", ")}`,
+        );
+      }
+    }
+    const time = given.time("duration");
+    const looked = time ?? interval;
+    // Ticks say when a look is over; where none come, it is over all the same.
+    const ending = endAfter(signal, look.on === "lines" ? looked + 3 * interval + 2000 : time);
+    ending.begin();
+    if (look.on === "screen") {
+      const session = await openSession({
+        feed,
+        choice: choiceOf(asked),
+        openScreen: look.open,
+        signal: ending.signal,
+        end,
+      });
+      say(session.say);
+      await session.ended;
+      return exitCode.done;
+    }
+    const lines = linesOf(asked, history.fields, given, terminal);
+    lines.count(feed, { time: looked, end }, log);
+    log(`counting drops on ${printable(host)} for ${showDuration(looked)}; Ctrl-C ends it`);
+    await new Promise<void>((resolve) => {
+      if (ending.signal.aborted) resolve();
+      else ending.signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    lines.print();
+    return exitCode.done;
+  } finally {
+    end();
+    flush();
+  }
+}
+
 function choiceOf({ by, sort, filters }: Asked): Choice {
   return newChoice({ by: inOrder(by), sort, filters });
 }
@@ -223,23 +322,34 @@ function checkReasons(where: Asked["where"], world: ReasonWorld): void {
   }
 }
 
+interface Lines {
+  /** Begins to count, and ends with the tick that makes the time whole, in milliseconds. */
+  count(
+    feed: Feed,
+    until: { readonly time: number; readonly end: () => void },
+    log?: (message: string) => void,
+  ): void;
+  print(): void;
+}
+
 /** One look: counts what comes, and prints it at the end. */
 function linesOf(
   asked: Asked,
   fields: readonly FieldName[],
   given: Given,
   terminal: Terminal,
-): { count(view: View, end: (() => void) | undefined): void; print(): void } {
+): Lines {
   const json = given.flag("json");
   const limit = given.number("limit", 1, mostRows) ?? (json ? mostRows : defaultLimit);
   const counted = newCounted(fields);
   return {
-    count(view, end) {
-      view.subscribe((event) => {
+    count(feed, until, log) {
+      feed.subscribe((event) => {
+        if (event.event === "cut") log?.(`nothing comes from there: ${event.data.why}`);
         if (event.event !== "tick") return;
         addTick(counted, event.data);
         // The first tick may be a short one: ticks end at multiples of the interval.
-        if (counted.seconds * 1000 >= view.status().interval * 0.99) end?.();
+        if ((counted.seconds + counted.gapSeconds) * 1000 >= until.time * 0.99) until.end();
       });
     },
     print() {

@@ -134,7 +134,7 @@ describe("the screen", () => {
     addTick(gap, tick(1_004_000, []));
     expect(text(picture(gap))[2]).toMatch(/^exact but for the gap {2}nobody counted for 3s/);
     expect(text(picture(made, {}, { trouble: "connection refused" }))[2])
-      .toMatch(/^NOT COUNTING: connection refused/);
+      .toMatch(/^NOT CONNECTED: connection refused/);
   });
 
   test("has firing alerts in a line, and their details in a pane", () => {

@@ -100,12 +100,13 @@ function headLines(picture: Picture, columns: number, room: number): Line[] {
 }
 
 /** Whether the numbers are exact, and what it costs. */
-function sureLine({ counted, status, trouble, alerts }: Picture): Line {
+function sureLine({ counted, trouble, alerts }: Picture): Line {
   const { sums, gapSeconds, gap, cost } = counted;
   const missing = sums.other + sums.lost;
-  const why = trouble || gap || status?.trouble || "";
-  const sure: Span = why !== "" && (trouble !== "" || gap !== null)
-    ? [`NOT COUNTING: ${why}`, "red"]
+  const sure: Span = trouble !== ""
+    ? [`NOT CONNECTED: ${trouble}`, "red"]
+    : gap !== null
+    ? [`NOT COUNTING: ${gap}`, "red"]
     : missing > 0
     ? [`at least: ${showCount(sums.other)} other, ${showCount(sums.lost)} lost`, "yellow"]
     : gapSeconds > 0

@@ -2,12 +2,13 @@
 // frame is drawn where something has changed, so and so often at most.
 import type { FieldName } from "../../core/drop/field.ts";
 import { reasonOf } from "../../core/error.ts";
-import type { Stacks, ViewAlert, ViewReason, ViewStatus } from "../../core/view/view.ts";
+import type { Stacks, ViewAlert, ViewReason, ViewStatus, ViewTick } from "../../core/view/view.ts";
 import type { Screen, ScreenListeners } from "./screen.ts";
 import { press, selectedRow } from "./choice.ts";
 import type { Choice } from "./choice.ts";
 import { addPast, addTick, newCounted } from "./counted.ts";
 import type { Counted } from "./counted.ts";
+import type { Key } from "./key.ts";
 import type { Feed, FeedEvent, Where } from "./feed.ts";
 import { layOut, pageOf } from "./layout.ts";
 import type { Picture } from "./layout.ts";
@@ -17,6 +18,8 @@ import type { Filter, Row } from "./row.ts";
 /** Milliseconds between two frames at least, and between two looks at what doesn't come by itself. */
 const betweenFrames = 100;
 const betweenLooks = 1000;
+/** Ticks that are kept while the minute before is asked for. */
+const mostEarly = 1000;
 /** How long a message stays in the last line. */
 const messageStays = 8000;
 
@@ -50,9 +53,12 @@ export function inOrder(fields: readonly FieldName[]): FieldName[] {
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { feed, signal } = options;
   const done = Promise.withResolvers<void>();
-  let status: ViewStatus = await feed.status();
-  let fields = inOrder(status.history.fields);
-  let counted = await countedOf(feed, status);
+  let status: ViewStatus | undefined;
+  let fields: readonly FieldName[] = [];
+  let counted = newCounted([]);
+  /** Ticks that came while the minute before them was asked for. */
+  let early: ViewTick[] | undefined;
+  let screen: Screen | undefined;
   let frozen: Counted | undefined;
   let choice = options.choice;
   let alerts: readonly ViewAlert[] = [];
@@ -93,7 +99,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     choice.pane === "reason" ? commonest(shownCounted(), "reason", rowFilters()) : undefined;
 
   const frame = (): void => {
-    if (signal.aborted) return;
+    if (signal.aborted || screen === undefined) return;
     const name = reasonName();
     const picture: Picture = {
       status,
@@ -143,22 +149,39 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     asked(
       feed.status().then((found) => {
         // Another run: what was counted of the one before is over.
-        if (found.instance !== status.instance) return begin(found);
+        if (found.instance !== status?.instance) return begin(found);
         status = found;
       }),
     );
   const begin = async (found: ViewStatus): Promise<void> => {
-    counted = await countedOf(feed, found);
-    fields = inOrder(found.history.fields);
-    choice = { ...choice, by: choice.by.filter((field) => fields.includes(field)) };
-    status = found;
-    stale = true;
+    if (early !== undefined) return;
+    early = [];
+    try {
+      const begun = newCounted(found.history.fields);
+      const past = await feed.past();
+      if (past !== undefined) addPast(begun, past);
+      // What came meanwhile may be part of the minute before already.
+      for (const tick of early) if (tick.at > begun.at) addTick(begun, tick);
+      counted = begun;
+      frozen = undefined;
+      fields = inOrder(found.history.fields);
+      choice = {
+        ...choice,
+        by: choice.by.filter((field) => fields.includes(field)),
+        paused: false,
+      };
+      status = found;
+      stale = true;
+    } finally {
+      early = undefined;
+    }
   };
 
   const onEvent = (event: FeedEvent): void => {
     switch (event.event) {
       case "tick":
-        addTick(counted, event.data);
+        if (early === undefined) addTick(counted, event.data);
+        else if (early.length < mostEarly) early.push(event.data);
         if (frozen === undefined) stale = true;
         break;
       case "alert":
@@ -173,34 +196,36 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         break;
       case "joined":
         trouble = "";
-        lookAtStatus();
+        if (status !== undefined) lookAtStatus();
         lookAtAlerts();
         break;
     }
     draw();
   };
 
-  const onKey: ScreenListeners["onKey"] = (key) => {
-    try {
-      const page = pageOf(screen.size, choice, alerts.some(({ state }) => state === "firing"));
-      const pressed = press(choice, key, { fields, rows: currentRows(), page });
-      if (pressed.effect === "end") return options.end();
-      if (pressed.effect === "redraw") screen.forget();
-      if (pressed.effect === "suspend" && !screen.suspend()) say("there is no shell to go back to");
-      if (pressed.choice.paused !== choice.paused) {
-        frozen = pressed.choice.paused ? structuredClone(counted) : undefined;
-      }
-      if (pressed.choice !== choice) stale = true;
-      choice = pressed.choice;
-      look();
-      draw();
-    } catch (thrown) {
-      fail(thrown);
+  const onKey = (screen: Screen, key: Key): void => {
+    const page = pageOf(screen.size, choice, alerts.some(({ state }) => state === "firing"));
+    const pressed = press(choice, key, { fields, rows: currentRows(), page });
+    if (pressed.effect === "end") return options.end();
+    if (pressed.effect === "redraw") screen.forget();
+    if (pressed.effect === "suspend" && !screen.suspend()) say("there is no shell to go back to");
+    if (pressed.choice.paused !== choice.paused) {
+      frozen = pressed.choice.paused ? structuredClone(counted) : undefined;
     }
+    if (pressed.choice !== choice) stale = true;
+    choice = pressed.choice;
+    look();
+    draw();
   };
 
-  const screen = options.openScreen({ onKey, onChange: draw });
+  // First, so that no tick is missed between the minute before and what comes.
   const unsubscribe = feed.subscribe(onEvent);
+  try {
+    await begin(await feed.status());
+  } catch (thrown) {
+    unsubscribe();
+    throw thrown;
+  }
   const looking = setInterval(() => {
     look();
     lookAtStatus();
@@ -209,20 +234,26 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     clearInterval(looking);
     clearTimeout(waiting);
     unsubscribe();
-    screen.close();
+    screen?.close();
     done.resolve();
   };
   if (signal.aborted) close();
-  else signal.addEventListener("abort", close, { once: true });
-  lookAtAlerts();
+  else {
+    signal.addEventListener("abort", close, { once: true });
+    screen = options.openScreen({
+      onChange: draw,
+      onKey(key) {
+        try {
+          onKey(screen!, key);
+        } catch (thrown) {
+          fail(thrown);
+        }
+      },
+    });
+    lookAtAlerts();
+    draw();
+  }
   return { say, ended: done.promise };
-}
-
-async function countedOf(feed: Feed, status: ViewStatus): Promise<Counted> {
-  const counted = newCounted(status.history.fields);
-  const past = await feed.past();
-  if (past !== undefined) addPast(counted, past);
-  return counted;
 }
 
 /** The labels that filters ask for; what a text asks for can't be looked up. */
