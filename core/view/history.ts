@@ -253,6 +253,8 @@ class Level {
 export interface History {
   readonly fields: readonly FieldName[];
   add(moment: Moment): void;
+  /** Nothing was counted up to a time. */
+  pass(at: number): void;
   /** @throws DropwatchError BAD_QUERY. */
   query(query: DropsQuery): Drops;
   /** Drops of a time by all fields, those that fit. */
@@ -314,9 +316,13 @@ export function makeHistory(by: readonly FieldName[]): History {
     }
   };
 
+  /** Up to when it is known what came, or that nobody counted. */
+  let known: number | undefined;
   return {
     fields,
+    pass: (at) => void (known = at),
     add(moment) {
+      known = moment.at;
       seconds.add(moment);
       minutes.add(moment);
     },
@@ -352,25 +358,25 @@ export function makeHistory(by: readonly FieldName[]): History {
       let missing = 0;
       let total = 0;
       /** By block and key, the series that it belongs to. */
-      let known: { block: Block | undefined; series: (Summed | null | undefined)[] } = {
+      let found: { block: Block | undefined; series: (Summed | null | undefined)[] } = {
         block: undefined,
         series: [],
       };
       const seriesOf = (block: Block, key: number): Summed | null => {
-        if (known.block !== block) known = { block, series: [] };
-        let found = known.series[key];
-        if (found !== undefined) return found;
+        if (found.block !== block) found = { block, series: [] };
+        const before = found.series[key];
+        if (before !== undefined) return before;
         const labels = block.keys[key]!;
+        let series: Summed | undefined;
         if (fits(labels)) {
           const own = places.map((at) => labels[at]!);
           const text = keyText(own);
-          found = sums.get(text);
-          if (found === undefined) {
-            sums.set(text, found = { labels: own, total: 0, values: new Float64Array(length) });
+          series = sums.get(text);
+          if (series === undefined) {
+            sums.set(text, series = { labels: own, total: 0, values: new Float64Array(length) });
           }
-        } else found = null;
-        known.series[key] = found;
-        return found;
+        }
+        return found.series[key] = series ?? null;
       };
       eachMoment(level, begin, end, (moment, block) => {
         const shares = sharesOf(moment, begin, step);
@@ -392,8 +398,8 @@ export function makeHistory(by: readonly FieldName[]): History {
       });
       const shown = all.slice(0, limit);
       const rest = all.slice(limit);
-      const last = seconds.last?.at ?? minutes.last?.at ?? begin;
-      const whole = (Math.min(end, last) - begin) / 1000;
+      const last = known ?? seconds.last?.at ?? minutes.last?.at ?? begin;
+      const whole = (Math.min(end, last) - Math.max(begin, from)) / 1000;
       const time = counted.reduce((sum, each) => sum + each, 0);
       return {
         by,

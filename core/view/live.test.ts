@@ -101,6 +101,7 @@ describe("the history", () => {
     await second(many(4, "a"));
     await second([], { seconds: 1, gap: { seconds: 1, why: "bpftrace ended", over: false } });
     expect(view.status().state).toBe("down");
+    expect(all(view, [], {}, 1).exact).toBe(false);
     await second([], { seconds: 1, gap: { seconds: 1, why: "bpftrace ended", over: true } });
     await second(many(6, "a"));
     const drops = all(view, ["owner"], {}, 4);

@@ -455,7 +455,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
       // A tick that only tells of a gap counted nothing.
       if (seconds > 0 || seen > 0) {
         history.add({ at, seconds, seen, other, lost: lostDrops, cells });
-      }
+      } else history.pass(at);
       stacks.add(tick);
       options.store?.save(history, at);
       addTick(sums, tick);

@@ -63,7 +63,8 @@ async function answer(
   const view = viewNow();
   if (route.needsView && view === undefined) throw notReady();
   const parameters = route.filtered ? { ...route.parameters, ...filters } : route.parameters;
-  const values = readParameters(parameters, req.param(), new URL(req.url).searchParams);
+  const query = route.lenient ? new URLSearchParams() : new URL(req.url).searchParams;
+  const values = readParameters(parameters, req.param(), query);
   return await route.handle({
     values,
     where: route.filtered ? whereOf(values) : {},

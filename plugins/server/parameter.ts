@@ -38,7 +38,8 @@ export const filters: Parameters = Object.fromEntries(
     }],
     [`null.${name}`, {
       in: "query",
-      doc: `1: also drops whose ${name} isn't told apart, because there were too many keys`,
+      doc: `1: drops whose ${name} isn't told apart, because there were too many keys; ` +
+        `beside where.${name}: these too`,
       form: "text",
       schema: v.optional(v.literal("1", "expected 1")),
     }],

@@ -34,6 +34,8 @@ export interface Route {
   readonly parameters: Parameters;
   /** Whether it takes `where.FIELD` and `null.FIELD`. */
   readonly filtered: boolean;
+  /** Whether other parameters are let through: the dashboard's script reads those of its page. */
+  readonly lenient: boolean;
   readonly body: Body<unknown> | undefined;
   readonly answers: Readonly<Record<number, Content>>;
   readonly handle: (asked: Asked<Parameters, unknown>) => Response | Promise<Response>;
@@ -77,6 +79,7 @@ export function jsonRoute<const P extends Parameters, B, T>(
     needsView: true,
     parameters: parameters ?? {},
     filtered,
+    lenient: false,
     body: body as Body<unknown> | undefined,
     answers: {
       [status]: { doc, type: "application/json", schema },

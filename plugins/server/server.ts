@@ -1,9 +1,12 @@
 // The server: the API, metrics, the stream of events and the dashboard, over one address.
+import { hostname } from "node:os";
+import type { Hono } from "hono";
 import type { View } from "../../core/view/view.ts";
 import { needsToken } from "../../core/error.ts";
 import { hostAndPort, parseAddress } from "./address.ts";
 import { apiRoutes } from "./api.ts";
 import { makeApp } from "./app.ts";
+import type { Asking } from "./asking.ts";
 import { serveAssets } from "./asset.ts";
 import type { DashboardFiles } from "./asset.ts";
 import { makeEventHub } from "./event_stream.ts";
@@ -19,8 +22,8 @@ import type { Gate } from "./guard/token.ts";
 import { defaultLimits } from "./limit.ts";
 import type { Limits } from "./limit.ts";
 import { listen } from "./listen.ts";
-import type { Handle } from "./listen.ts";
 import { makeNotices } from "./notice.ts";
+import type { Notices } from "./notice.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service.ts";
@@ -51,6 +54,49 @@ export interface Server {
   close(): Promise<void>;
 }
 
+/** What there is to see: undefined until it is shown. */
+interface Shown {
+  readonly view: () => View | undefined;
+  readonly hub: () => EventHub | undefined;
+}
+
+/** The application of a server that has got a port, and the routes that it is made of. */
+export function serverApp(
+  options: ServerOptions,
+  { port, limits, notices, shown }: {
+    readonly port: number;
+    readonly limits: Limits;
+    readonly notices: Notices;
+    readonly shown: Shown;
+  },
+): { readonly app: Hono<Asking>; readonly routes: readonly Route[] } {
+  const { token, log, allowedHosts = [], files, metrics, now = Date.now } = options;
+  const names = namesOf({ address: parseAddress(options.address), port, allowedHosts });
+  const gate: Gate = {
+    isToken: token === undefined ? null : tokenTest(token),
+    sessions: makeSessions(limits, { name: `${hostname()} ${options.address} ${port}`, now }),
+    failures: makeBuckets(limits.failures, { most: limits.addresses, now }),
+  };
+  let document: unknown;
+  const routes: readonly Route[] = [
+    ...apiRoutes(now),
+    ...serviceRoutes({
+      ...shown,
+      gate,
+      assets: files && serveAssets(files, { now, log }),
+      metrics,
+      document: () => document ??= openApiDocument(routes),
+    }),
+  ];
+  const guards = [
+    secureHeaders(),
+    checkHost(names),
+    checkOrigin(names),
+    limitRate(limits, { now, notices }),
+  ];
+  return { app: makeApp(routes, { guards, gate, view: shown.view, log }), routes };
+}
+
 /**
  * Opens the server. It answers at once, with 503 until a view is shown.
  *
@@ -63,63 +109,36 @@ export interface Server {
  * ```
  */
 export async function openServer(options: ServerOptions): Promise<Server> {
-  const { token, log, allowedHosts = [], files, metrics, now = Date.now } = options;
+  const { token, log, now = Date.now } = options;
   const address = parseAddress(options.address);
   if (token === undefined && address.kind === "tcp" && address.reach !== "loopback") {
     throw needsToken(options.address);
   }
-  const isToken = token === undefined ? null : tokenTest(token);
+  if (token !== undefined) tokenTest(token);
   const limits: Limits = { ...defaultLimits, ...options.limits };
   const notices = makeNotices(log, now);
   let view: View | undefined;
   let hub: EventHub | undefined;
-
-  let document: unknown;
-
-  const handlerFor = (port: number): Handle => {
-    const names = namesOf({ address, port, allowedHosts });
-    const gate: Gate = {
-      isToken,
-      sessions: makeSessions(limits, { name: `${options.address} ${port}`, now }),
-      failures: makeBuckets(limits.failures, { most: limits.addresses, now }),
-    };
-    const routes: readonly Route[] = [
-      ...apiRoutes(now),
-      ...serviceRoutes({
-        view: () => view,
-        hub: () => hub,
-        gate,
-        assets: files && serveAssets(files, { now, log }),
-        metrics,
-        document: () => document ??= openApiDocument(routes),
-      }),
-    ];
-    const guards = [
-      secureHeaders(),
-      checkHost(names),
-      checkOrigin(names),
-      limitRate(limits, { now, notices }),
-    ];
-    const app = makeApp(routes, { guards, gate, view: () => view, log });
-    return (request: Request, client: string) => app.fetch(request, { client });
-  };
-
+  const shown: Shown = { view: () => view, hub: () => hub };
   const listening = await listen({
     address,
     shown: options.address,
     limits,
     notices,
     log,
-    handler: handlerFor,
+    handler(port) {
+      const { app } = serverApp(options, { port, limits, notices, shown });
+      return (request, client) => app.fetch(request, { client });
+    },
   });
   return {
     url: address.kind === "unix"
       ? `unix:${address.path}`
       : `http://${hostAndPort(address.host, listening.port)}`,
-    show(shown) {
+    show(next) {
       hub?.close();
-      view = shown;
-      hub = makeEventHub({ view: shown, limits, notices, now });
+      view = next;
+      hub = makeEventHub({ view: next, limits, notices, now });
     },
     async close() {
       hub?.close();

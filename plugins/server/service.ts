@@ -41,6 +41,7 @@ interface RawRoute<P extends Parameters, B> {
   readonly body?: Body<B>;
   readonly access?: "open" | "token";
   readonly needsView?: true;
+  readonly lenient?: true;
   readonly handle: (asked: Asked<P, B>) => Response | Promise<Response>;
 }
 
@@ -51,8 +52,9 @@ function rawRoute<const P extends Parameters, B>(
   id: string,
   summary: string,
   answers: Route["answers"],
-  { parameters, body, access = "open", needsView = false as true, handle }: RawRoute<P, B>,
+  route: RawRoute<P, B>,
 ): Route {
+  const { parameters, body, access = "open", needsView = false, lenient = false, handle } = route;
   return {
     method,
     path,
@@ -62,6 +64,7 @@ function rawRoute<const P extends Parameters, B>(
     needsView,
     parameters: parameters ?? {},
     filtered: false,
+    lenient,
     body: body as Body<unknown> | undefined,
     answers,
     handle: handle as unknown as Route["handle"],
@@ -174,6 +177,7 @@ export function serviceRoutes(service: Service): readonly Route[] {
     rawRoute("GET", "/", "getDashboard", "The dashboard", {
       200: { doc: "A page, or where there is none a text", type: "text/html; charset=utf-8" },
     }, {
+      lenient: true,
       handle: async ({ context: { req } }) =>
         await assets?.("/", req.raw.headers) ??
           new Response(
@@ -186,6 +190,7 @@ export function serviceRoutes(service: Service): readonly Route[] {
       200: { doc: "A file", type: "*/*" },
       404: { doc: "There is no such file" },
     }, {
+      lenient: true,
       parameters: {
         file: {
           in: "path",

@@ -89,6 +89,7 @@ describe("the view", () => {
     await sleep(10_500);
     await first.watch.stop("SIGKILL");
     const second = await watching();
+    while ((await second.ask<ViewStatus>("/api/v1/status")).lastTickAt === null) await sleep(50);
     const after = await second.ask<Drops>(`${query}&from=${begin}`);
     expect(after.series.map(({ labels, total }) => [labels["owner"], total])).toEqual([
       ["collector", 20_000],
