@@ -159,13 +159,19 @@ describe("a session", () => {
       await served.run.second(closed(12));
       const over = new AbortController();
       ending.push(() => over.abort());
-      const watched = await watch(
-        connectTo({ url: served.server.url, token: undefined, signal: over.signal }),
-      );
+      const feed = connectTo({ url: served.server.url, token: undefined, signal: over.signal });
+      let joined = 0;
+      const watched = await watch({
+        ...feed,
+        subscribe: (listener) =>
+          feed.subscribe((event) => {
+            if (event.event === "joined") joined++;
+            listener(event);
+          }),
+      });
       await until(() => sees(watched, /^> NO_SOCKET +- +12\.0 +21\.0 +42 +100%/));
       await until(() => sees(watched, /1 FIRING/));
-      // Whoever is joined gets what comes; the server says so.
-      await until(() => served.run.view.status().state === "watching");
+      await until(() => joined === 1);
       await served.run.second(closed(8));
       await until(() => sees(watched, /^> NO_SOCKET +- +8\.0 +16\.7 +50 +100%/));
       expect(sees(watched, /nobody counted/)).toBe(false);
@@ -177,6 +183,7 @@ describe("a session", () => {
       ending.push(() => again.stop());
       // Of the run that is over nothing is left once the next one is known.
       await until(() => sees(watched, /waiting for the first tick/), 15_000);
+      await until(() => joined >= 2, 15_000);
       await again.run.second(closed(3));
       await until(() => sees(watched, /^> NO_SOCKET +- +3\.0 +3\.0 +3 +100%/));
     },

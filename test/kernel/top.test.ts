@@ -20,6 +20,7 @@ const withConfig = runtime.length === 0
   ? []
   : ["--config", fileURLToPath(new URL("../../deno.json", import.meta.url))];
 
+const token = "the-token-of-this-test-0123456789";
 let folder = "";
 let terminal: Tmux | undefined;
 const holders: Traffic[] = [];
@@ -86,16 +87,66 @@ describe("top --once", () => {
   });
 });
 
+describe("top --connect", () => {
+  kernelTest(
+    "shows what a watch counts that runs elsewhere, and its alerts",
+    async () => {
+      await writeFile(
+        join(folder, "refused.ts"),
+        `import { drops, rule } from "dropwatch";
+       export default rule({
+         alert: "Refused",
+         when: drops.where({ reason: "SOCKET_FILTER", owner: "culprit" }).count("1m").above(10),
+       });`,
+      );
+      const watch = startDropwatch(
+        ["--rules", folder, "--listen", "127.0.0.1:0", ...withBpftrace],
+        { env: { DROPWATCH_TOKEN: token } },
+      );
+      await watch.attached;
+      const url = /http:\S+/.exec(watch.err.find((line) => line.includes("http://"))!)![0];
+      const args = ["top", "--connect", url, "--json", "--where", "owner=culprit"];
+      const denied = startDropwatch(args, { env: { DROPWATCH_TOKEN: "" } });
+      denied.attached.catch(() => {});
+      expect(await denied.ended).toBe(3);
+      expect(denied.err.join("\n")).toContain("it wants a token: --token-file");
+      await writeFile(join(folder, "token"), token);
+      const withToken = ["--token-file", join(folder, "token")];
+      const top = startDropwatch([...args, "--duration", "3s", ...withToken]);
+      await top.attached;
+      await refuse(777, "culprit");
+      expect(await top.ended).toBe(0);
+      expect(JSON.parse(top.out[0]!).data).toMatchObject({
+        labels: { reason: "SOCKET_FILTER", owner: "culprit" },
+        drops: 777,
+      });
+      // On the screen, with what was counted before.
+      const shown = await startTop({
+        args: ["--connect", url, ...withToken].join(" "),
+        own: false,
+      });
+      await shown.until("the culprit", (lines) => row(lines, "culprit").includes(" 777 "));
+      await shown.until("the alert", has("1 FIRING  Refused"));
+      expect(await watch.stop()).toBe(0);
+      await shown.until("that it is gone", has("NOT CONNECTED: "));
+      await shown.press("q");
+      await expectAsBefore(shown, 0);
+    },
+    90_000,
+    "tmux",
+  );
+});
+
 /** Starts top in a terminal that says something, and waits until it counts. */
 async function startTop(
-  options: { args?: string; env?: Record<string, string>; wrap?: string } = {},
+  options: { readonly args?: string; readonly own?: false } = {},
 ): Promise<Tmux> {
-  terminal = await openTmux(100, 30, options.env);
+  terminal = await openTmux(100, 30);
   await terminal.line(`stty -a > ${folder}/before; echo what was here before`);
   await terminal.until("the line", (lines) => lines.includes("what was here before"));
-  const words = [process.execPath, ...runtime, main, "top", ...withBpftrace.slice(0, 1)];
-  const bpftrace = `'${withBpftrace[1]}'`;
-  await terminal.line(`${words.join(" ")} ${bpftrace} ${options.args ?? ""}; echo code=$?`);
+  const bpftrace = options.own === false ? [] : [withBpftrace[0], `'${withBpftrace[1]}'`];
+  const words = [process.execPath, ...runtime, main, "top", ...bpftrace, options.args ?? ""];
+  await terminal.line(`${words.join(" ")}; echo code=$?`);
   await terminal.until("a first tick", (lines) => lines.some((line) => /^drops .*\/s/.test(line)));
   return terminal;
 }
