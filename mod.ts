@@ -46,6 +46,8 @@ export type { Config } from "./core/rule/config.ts";
 export { defineSink, DeliveryError } from "./core/alert/sink.ts";
 export type { SendContext, Sink } from "./core/alert/sink.ts";
 export type { AlertData, AlertMessage, Evidence } from "./core/alert/alert.ts";
+export type { ExporterSpec, MetricsExporter, MetricsReport } from "./core/view/exporter.ts";
+export type { MetricDescription, MetricFamily, MetricRow } from "./core/view/metrics.ts";
 export { defineSource } from "./core/watch/source.ts";
 export type { Source, SourceFacts, SourceRun } from "./core/watch/source.ts";
 export { tally } from "./core/watch/tick.ts";

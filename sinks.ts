@@ -1,6 +1,6 @@
 /**
- * The sinks that come with dropwatch, for a config: each is a function that takes its options.
- * docs/sinks.md describes them all.
+ * The sinks that come with dropwatch, for a config, and what pushes metrics: each is a function that takes
+ * its options. docs/sinks.md and docs/metrics.md describe them all.
  *
  * @example
  * ```ts
@@ -14,7 +14,8 @@
  *
  * @module
  */
-export type { CommonOptions, Secret, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
+export type { Secret } from "./core/secret.ts";
+export type { CommonOptions, SinkMaker, SinkSpec } from "./plugins/sinks/kind.ts";
 export { alertmanager } from "./plugins/sinks/alertmanager.ts";
 export type { AlertmanagerOptions } from "./plugins/sinks/alertmanager.ts";
 export { heartbeat } from "./plugins/sinks/heartbeat.ts";
@@ -46,3 +47,5 @@ export { syslog } from "./plugins/sinks/syslog.ts";
 export type { SyslogOptions } from "./plugins/sinks/syslog.ts";
 export { webhook } from "./plugins/sinks/webhook.ts";
 export type { WebhookFormat, WebhookOptions } from "./plugins/sinks/webhook.ts";
+export { otlpMetrics } from "./plugins/metrics/otlp.ts";
+export type { CommonExporterOptions, ExporterMaker } from "./plugins/metrics/kind.ts";

@@ -2,6 +2,7 @@
 // tables as the help.
 import { fieldNames } from "../core/drop/field.ts";
 import { knowledge } from "../core/drop/knowledge.ts";
+import { exporterUsages } from "../plugins/metrics/registry.ts";
 import { sinkUsages } from "../plugins/sinks/registry.ts";
 import type { Command } from "./command.ts";
 import { options } from "./option.ts";
@@ -24,6 +25,8 @@ function valuesOf(name: OptionName): Values {
       return "files";
     case "SINK":
       return sinkUsages.map((usage) => usage.replace(/=.*/, "="));
+    case "EXPORTER":
+      return exporterUsages.map((usage) => usage.replace(/=.*/, "="));
     case "SOURCE":
       return ["bpftrace", "replay:"];
     case "FIELDS":

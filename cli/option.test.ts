@@ -17,7 +17,7 @@ const switches: readonly OptionName[] = [
   "help",
   "version",
 ];
-const many: readonly OptionName[] = ["rules", "sink", "reason", "where", "allow-host"];
+const many: readonly OptionName[] = ["rules", "sink", "metrics", "reason", "where", "allow-host"];
 const withValue = names.filter((name) => !switches.includes(name));
 const single = withValue.filter((name) => !many.includes(name));
 /** Those that a command names itself. */

@@ -4,6 +4,7 @@ import { badOption, unknownOption } from "../core/error.ts";
 import { nearest } from "../core/nearest.ts";
 import { showBytes } from "../core/number.ts";
 import { milliseconds } from "../core/rule/duration.ts";
+import { exporterUsages } from "../plugins/metrics/registry.ts";
 import { sinkUsages } from "../plugins/sinks/registry.ts";
 
 interface Option {
@@ -17,6 +18,7 @@ interface Option {
 }
 
 const sinkDoc = `where alerts go: ${sinkUsages.join(", ")} (several times)`;
+const metricsDoc = `where metrics are pushed: ${exporterUsages.join(", ")} (several times)`;
 
 /** All options. A command says which of them it takes. */
 export const options = {
@@ -27,6 +29,7 @@ export const options = {
     doc: sinkDoc as string,
     many: true,
   },
+  metrics: { value: "EXPORTER", doc: metricsDoc as string, many: true },
   interval: { value: "TIME", doc: "time between ticks (default: 1s)" },
   state: { value: "DIR", doc: "folder that state is kept in" },
   duration: { value: "TIME", doc: "end after this time" },

@@ -23,6 +23,7 @@ const names: readonly OptionName[] = [
   "rules",
   "config",
   "sink",
+  "metrics",
   "interval",
   "state",
   "source",
@@ -226,6 +227,33 @@ describe("a mistake in a config file", () => {
     expect((await failure(config(`"wehook=x"`))).message).toContain("; nearest: webhook");
   });
 
+  test("of an exporter is told, without any secret being there", async () => {
+    const config = (metrics: string): string =>
+      `import { otlpMetrics } from "dropwatch/sinks";\n` +
+      `export default { metrics: [${metrics}] };\n`;
+    expect(await failure(config(`otlpMetrics({ urll: "x" })`))).toMatchObject({
+      code: "BAD_EXPORTER_OPTION",
+      exit: 2,
+      place: at(),
+    });
+    expect(await failure(config(`"oltp=x"`))).toMatchObject({
+      code: "UNKNOWN_EXPORTER",
+      exit: 2,
+      place: at(),
+    });
+    const push = "push: async () => {}";
+    for (
+      const bad of ["1", "{}", `{ name: "a", ${push} }`, `{ name: "a", interval: 15, ${push} }`]
+    ) {
+      expect((await failure(config(bad))).code).toBe("BAD_CONFIG");
+    }
+    const secret = `otlpMetrics({ url: { env: "NONE" } })`;
+    const set = await read(config(`${secret}, { name: "own", interval: 1000, ${push} }`));
+    expect(() => set.openExporters()).toThrow(
+      `the exporter otlp: its url is to be in "NONE": no such variable`,
+    );
+  });
+
   test("is no mistake of --sink, but for routes that name what it takes the place of", async () => {
     const config = `export default { sinks: ["file=a"], route: { receiver: "file" } };`;
     const error = await read(config, ["--sink", "stdout"]).catch((thrown) => thrown);
@@ -240,6 +268,28 @@ describe("a mistake in a config file", () => {
     expect(oddRoutes(rules([])).map(({ code, data }) => [code, data.nearest]))
       .toEqual([["NO_SUCH_ALERT", ["LinkDown"]]]);
     expect(oddRoutes(rules([new DropwatchError("X", "y")]))).toEqual([]);
+  });
+
+  test("is none where metrics are pushed: each has a name, and --metrics wins", async () => {
+    const url = `url: "http://localhost:4318"`;
+    const config = `import { otlpMetrics } from "dropwatch/sinks";
+export default {
+  metrics: [
+    otlpMetrics({ ${url}, headers: { "x-key": "s3cret" } }),
+    "otlp=http://localhost",
+    otlpMetrics({ ${url}, name: "vendor", interval: "1m" }),
+  ],
+};`;
+    const logged: string[] = [];
+    const named = async (args: readonly string[]): Promise<string[]> =>
+      (await read(config, args, (line) => logged.push(line))).openExporters()
+        .map(({ name, interval }) => `${name} ${interval}`);
+    expect(await named([])).toEqual(["otlp 15000", "otlp-2 15000", "vendor 60000"]);
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain("secrets in the clear: the header x-key of otlp;");
+    expect(await named(["--metrics", "otlp=http://x.example"])).toEqual(["otlp 15000"]);
+    expect(logged).toHaveLength(1);
+    expect((await read("export default {};")).openExporters()).toEqual([]);
   });
 
   test("is told once for all secrets in the clear", async () => {

@@ -39,6 +39,13 @@ import type { RuleSet } from "../core/rule/load.ts";
 import type { Overrides } from "../core/rule/override.ts";
 import { describeThrown } from "../core/rule/thrown.ts";
 import { readSecret } from "../core/secret.ts";
+import type { MetricsExporter } from "../core/view/exporter.ts";
+import {
+  checkExporter,
+  exporterMakers,
+  exporterName,
+  makeExporter,
+} from "../plugins/metrics/registry.ts";
 import { bpftraceSource } from "../plugins/sources/bpftrace/source.ts";
 import { replaySource } from "../plugins/sources/replay.ts";
 import {
@@ -68,6 +75,12 @@ export interface Setting {
    * @throws DropwatchError BAD_SINK_OPTION.
    */
   openSinks(only?: string): readonly Sink[];
+  /**
+   * Makes what pushes metrics.
+   *
+   * @throws DropwatchError BAD_EXPORTER_OPTION.
+   */
+  openExporters(): readonly MetricsExporter[];
   /** Who is told of what. */
   readonly routing: Routing;
   /** What is odd about the routes, for these rules; nothing where some couldn't be loaded. */
@@ -104,8 +117,9 @@ export interface NamedSink extends SinkDescription {
 
 const defaultConfig = "dropwatch.config.ts";
 const defaultMaxKeys = 4096;
-/** Where a config finds the sinks that come with dropwatch. */
+/** Where a config finds the sinks and exporters that come with dropwatch. */
 const sinksSymbol = Symbol.for("dropwatch.sinks");
+const makers = { ...sinkMakers, ...exporterMakers };
 
 /**
  * The folder of the state, for a command that needs nothing else.
@@ -148,13 +162,17 @@ export async function readSetting(
   // A sign of life takes no routes.
   const names = sinks.filter(({ sort }) => sort !== "heartbeat").map(({ name }) => name);
   const bpftrace = bpftraceCommand(given, config);
+  const pushed = given.list("metrics");
+  const exporters = pushed.length > 0 ? pushed : config.metrics ?? [];
+  const exportersFile = pushed.length > 0 ? undefined : file;
+  for (const exporter of exporters) checkExporter(exporter, exportersFile);
   return {
     rules,
     source: pickSource(given.text("source") ?? config.source ?? "bpftrace", bpftrace),
     bpftrace,
     sinks,
     openSinks(only) {
-      const clear: string[] = [];
+      const clear = secretsInTheClear(file, terminal);
       const made = sinks.filter(({ name }) => only === undefined || name === only).map((sink) =>
         openSink(sink, {
           json: given.flag("json"),
@@ -163,16 +181,25 @@ export async function readSetting(
           log: terminal.log,
           env: process.env,
           host: hostname(),
-          inTheClear: (option, sink) => clear.push(`the ${option} of ${sink}`),
+          inTheClear: clear.found,
           ...(trace === undefined ? {} : { trace }),
         })
       );
-      if (clear.length > 0) {
-        terminal.log(
-          `${file} has secrets in the clear: ${[...new Set(clear)].join(", ")}; ` +
-            `{ env: "NAME" } or { file: "PATH" } in their place keeps them out of it`,
-        );
-      }
+      clear.tell();
+      return made;
+    },
+    openExporters() {
+      const clear = secretsInTheClear(file, terminal);
+      const names = distinctNames(exporters.map(exporterName));
+      const made = exporters.map((exporter, i) =>
+        makeExporter(exporter, {
+          env: process.env,
+          file: exportersFile,
+          name: names[i]!,
+          ...(exportersFile === undefined ? {} : { inTheClear: clear.found }),
+        })
+      );
+      clear.tell();
       return made;
     },
     routing: !routed
@@ -213,6 +240,24 @@ function listenOf(given: Given, config: Config, file: string): Listen | undefine
       ? process.env["DROPWATCH_TOKEN"]
       : readSecret(secret, process.env, fail),
     allowedHosts: allowed.length > 0 ? allowed : config.allowedHosts ?? [],
+  };
+}
+
+/** Notes what of a config is secret and stands in it, and warns of all of it at once. */
+function secretsInTheClear(file: string, { log }: Terminal): {
+  readonly found: (option: string, of: string) => void;
+  tell(): void;
+} {
+  const clear = new Set<string>();
+  return {
+    found: (option, of) => void clear.add(`the ${option} of ${of}`),
+    tell() {
+      if (clear.size === 0) return;
+      log(
+        `${file} has secrets in the clear: ${[...clear].join(", ")}; ` +
+          `{ env: "NAME" } or { file: "PATH" } in their place keeps them out of it`,
+      );
+    },
   };
 }
 
@@ -340,11 +385,11 @@ async function loadConfig(named: string | undefined): Promise<Config> {
     throw unreadableFile(named, thrown);
   }
   const { bundles, errors } = await bundleFiles([file], {
-    "dropwatch/sinks": { symbol: sinksSymbol, names: Object.keys(sinkMakers) },
+    "dropwatch/sinks": { symbol: sinksSymbol, names: Object.keys(makers) },
   });
   const broken = errors.get(file);
   if (broken !== undefined) throw brokenConfig(broken.place ?? { file }, broken.message);
-  Object.assign(globalThis, { [apiSymbol]: api, [sinksSymbol]: sinkMakers });
+  Object.assign(globalThis, { [apiSymbol]: api, [sinksSymbol]: makers });
   const folder = await mkdtemp(join(tmpdir(), "dropwatch-config-"));
   try {
     const path = join(folder, "config.mjs");

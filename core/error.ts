@@ -126,6 +126,18 @@ export function ofSink(
   });
 }
 
+/** What is wrong with the options of an exporter of metrics, which are checked as those of a sink. */
+export function ofExporter(
+  { message }: DropwatchError,
+  { name, file }: { readonly name: string; readonly file: string | undefined },
+): DropwatchError {
+  const bad = badExporterOption(name, message.replace(cannotSetUp(name), ""));
+  return new DropwatchError(bad.code, bad.message, {
+    place: file === undefined ? undefined : { file },
+    data: bad.data,
+  });
+}
+
 /** What is wrong with routes of the config whose sinks `--sink` has taken the place of. */
 export function ofReplacedSinks({ code, message, data, place }: DropwatchError): DropwatchError {
   return new DropwatchError(
@@ -296,6 +308,32 @@ export function unknownSinkOption(
     "UNKNOWN_SINK_OPTION",
     `${cannotSetUp(sink)}it has no option ${quote(option)}${suggest(nearest)}`,
     { data: { sink, option, nearest } },
+  );
+}
+
+/** `--metrics`, or `metrics` in the config, names an exporter of metrics that there isn't. */
+export function unknownExporter(
+  spec: string,
+  known: readonly string[],
+  nearest: readonly string[],
+  place: Place | undefined,
+): DropwatchError {
+  return new DropwatchError(
+    "UNKNOWN_EXPORTER",
+    `Cannot use the exporter ${quote(spec)}: expected ${known.join(" or ")}${suggest(nearest)}`,
+    { place, data: { spec, known, nearest } },
+  );
+}
+
+/**
+ * An exporter of metrics can't be set up with what it was given: a URL that isn't http or https, a secret
+ * that isn't there, or an option that it doesn't know. docs/metrics.md lists them.
+ */
+export function badExporterOption(exporter: string, message: string): DropwatchError {
+  return new DropwatchError(
+    "BAD_EXPORTER_OPTION",
+    `Cannot set up the exporter ${exporter}: ${message}`,
+    { data: { exporter } },
   );
 }
 
@@ -1042,6 +1080,23 @@ export function addressTooLong(most: number): DropwatchError {
   return new DropwatchError(
     "ADDRESS_TOO_LONG",
     `Cannot read a path and query of more than ${most} characters`,
+    { data: { most } },
+  );
+}
+
+/** A request, or its headers, took longer to arrive than the server waits (status 408). */
+export function requestTooSlow(): DropwatchError {
+  return new DropwatchError(
+    "REQUEST_TOO_SLOW",
+    "Cannot wait any longer for the rest of the request",
+  );
+}
+
+/** The headers of a request are larger than the server reads (status 431). */
+export function headersTooLarge(most: number): DropwatchError {
+  return new DropwatchError(
+    "HEADERS_TOO_LARGE",
+    `Cannot read more than ${most} bytes of headers`,
     { data: { most } },
   );
 }

@@ -1,5 +1,6 @@
 /**
- * Writes docs/fields.md, docs/evidence.md and docs/errors.md from the code: `bun run docs`, or `deno task docs`.
+ * Writes docs/fields.md, docs/evidence.md, docs/errors.md and the table of docs/metrics.md from the code:
+ * `bun run docs`, or `deno task docs`.
  *
  * The fields come from the catalogue (core/drop/field.ts). The errors come from core/error.ts: each
  * function there is called with the names of its own parameters, so that the page shows the real
@@ -17,6 +18,8 @@ import { unavailable, withDependencies } from "../core/drop/fragment.ts";
 import type { KernelFacts } from "../core/drop/fragment.ts";
 import * as errors from "../core/error.ts";
 import { DropwatchError, exitCode } from "../core/error.ts";
+import { metrics } from "../core/view/metrics.ts";
+import { sampleName } from "../plugins/metrics/openmetrics.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const generated = "<!-- Written by scripts/docs.ts (`bun run docs`); do not edit. -->";
@@ -31,6 +34,7 @@ export async function pages(): Promise<ReadonlyMap<string, string>> {
     ["docs/fields.md", fieldsPage()],
     ["docs/evidence.md", evidencePage()],
     ["docs/errors.md", errorsPage(source)],
+    ["docs/metrics.md", withMetrics(await readFile(join(root, "docs/metrics.md"), "utf8"))],
   ]);
 }
 
@@ -230,6 +234,24 @@ function evidencePage(): string {
 }
 
 const code = (text: string): string => `\`${text}\``;
+
+// --- metrics ---
+
+/** The page with the table between its marks as it is now. */
+function withMetrics(text: string): string {
+  const marked = /(?<=<!-- metrics -->\n).*?(?=<!-- \/metrics -->)/s;
+  if (!marked.test(text)) {
+    throw new Error("docs/metrics.md: no <!-- metrics --> … <!-- /metrics -->");
+  }
+  const rows = metrics.map((metric) => [
+    code(sampleName(metric)),
+    metric.type,
+    metric.labels.map(code).join(", "),
+    metric.help,
+  ]);
+  const lines = [generated, table(["metric", "type", "labels", "what it is"], rows)];
+  return text.replace(marked, () => `\n${lines.join("\n\n")}\n\n`);
+}
 
 // --- errors ---
 

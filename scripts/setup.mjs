@@ -97,7 +97,7 @@ async function test(args) {
   installDependencies(runtime);
   // The tests that need what is missing are skipped, or fail under DROPWATCH_KERNEL=required.
   bring(["bpftrace", ...FOR_TESTS], "the kernel tests");
-  bringAlertmanager();
+  unpackServices();
   mountTracefs();
   // The directories are the project's, wherever it is started from.
   process.chdir(root);
@@ -269,20 +269,31 @@ function bring(commands, what) {
 }
 
 /**
- * A real Alertmanager for its sink's tests (test/services/alertmanager.ts). It is unpacked, not installed:
- * the package's service would listen on this machine's port 9093.
+ * Real services for the tests (test/services/), of Debian's packages. They are unpacked, not installed: as
+ * installed they would listen on ports of this machine.
  */
-function bringAlertmanager() {
-  const name = "prometheus-alertmanager";
-  const directory = join(cache, "alertmanager");
-  if ([name, "alertmanager"].some((command) => which(command) !== undefined)) return;
-  if (existsSync(join(directory, "usr/bin", name))) return;
-  say(`unpacking ${name} for the tests of its sink`);
-  const failure = unpack(name, directory);
-  if (failure !== undefined) {
-    say(
-      `cannot unpack ${name}: ${failure}: its sink's tests look for it, or alertmanager, in PATH`,
-    );
+const UNPACKED = [
+  {
+    name: "prometheus-alertmanager",
+    directory: "alertmanager",
+    // What each of its programs may be called.
+    programs: [["prometheus-alertmanager", "alertmanager"]],
+  },
+  { name: "prometheus", directory: "prometheus", programs: [["prometheus"], ["promtool"]] },
+];
+
+function unpackServices() {
+  for (const { name, directory: own, programs } of UNPACKED) {
+    const directory = join(cache, own);
+    /** @param {string} program */
+    const isThere = (program) =>
+      which(program) !== undefined || existsSync(join(directory, "usr/bin", program));
+    if (programs.every((names) => names.some(isThere))) continue;
+    say(`unpacking ${name} for the tests with it`);
+    const failure = unpack(name, directory);
+    if (failure === undefined) continue;
+    const wanted = programs.map((names) => names.join(" or ")).join(" and ");
+    say(`cannot unpack ${name}: ${failure}: the tests with it look for ${wanted} in PATH`);
   }
 }
 

@@ -75,7 +75,7 @@ const everything = JSON.stringify({
 });
 
 describe("the generated pages", () => {
-  for (const page of ["docs/fields.md", "docs/errors.md"]) {
+  for (const page of ["docs/fields.md", "docs/errors.md", "docs/metrics.md"]) {
     test(`${page} is what \`bun run docs\` writes`, async () => {
       expect(await readFile(join(root, page), "utf8")).toBe((await pages()).get(page)!);
     });

@@ -6,6 +6,9 @@ import type { RunSummary } from "../../core/pipeline.ts";
 import { showDuration } from "../../core/rule/duration.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
 import { openStore } from "../../core/store.ts";
+import { machineClock } from "../../core/alert/clock.ts";
+import { startExporters } from "../../core/view/exporter.ts";
+import type { Exports } from "../../core/view/exporter.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import type { Server } from "../../plugins/server/server.ts";
 import type { Command, Terminal } from "../command.ts";
@@ -23,6 +26,7 @@ export const watchCommand: Command = {
     "rules",
     "config",
     "sink",
+    "metrics",
     "interval",
     "state",
     "duration",
@@ -39,6 +43,7 @@ export const watchCommand: Command = {
     "dropwatch --rules rules/",
     "dropwatch --rules rules/ --sink stdout --sink webhook=https://example.org/hook",
     "dropwatch --rules rules/ --listen 127.0.0.1:8787 --state /var/lib/dropwatch",
+    "dropwatch --rules rules/ --metrics otlp=http://localhost:4318",
     "dropwatch --rules rules/ --source replay:drops.ndjson --json",
     `dropwatch --rules rules/ --bpftrace "sudo -n bpftrace"`,
   ],
@@ -51,6 +56,8 @@ export const watchCommand: Command = {
     setting.source.prepare?.(setting.maxKeys);
     const rules = await readRules(files, setting, terminal);
     const sinks = setting.openSinks();
+    const exporters = setting.openExporters();
+    let pushed: Exports | undefined;
     const server = setting.listen && await serve(setting.listen, terminal);
     const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
@@ -68,17 +75,23 @@ export const watchCommand: Command = {
         rules,
         sinks,
         routing: setting.routing,
-        externalURL: setting.externalURL ?? server?.url,
+        externalURL: setting.externalURL ??
+          (server?.url.startsWith("http") ? server.url : undefined),
         externalLabels: setting.externalLabels,
         interval: setting.interval,
         maxKeys: setting.maxKeys,
         store,
         overrides: setting.overrides,
-        view: server && {
+        view: server === undefined && exporters.length === 0 ? undefined : {
           host: hostname(),
           by: setting.historyBy,
           state: setting.state,
-          onView: (view) => server.show(view),
+          onView(view) {
+            server?.show(view);
+            // Where the first program was refused there is another view.
+            void pushed?.stop();
+            pushed = startExporters({ exporters, view, clock: machineClock, log: terminal.log });
+          },
         },
         onReload(reload) {
           changes?.stop();
@@ -98,6 +111,7 @@ export const watchCommand: Command = {
       tellSummary(summary, given.flag("json"), terminal);
       return exitCode.done;
     } finally {
+      await pushed?.stop();
       await server?.close();
       store?.close();
       await rules.host.close();
@@ -108,7 +122,14 @@ export const watchCommand: Command = {
 /** Serves those who look on; what it needs is loaded only then. */
 async function serve(listen: Listen, terminal: Terminal): Promise<Server> {
   const { openServer } = await import("../../plugins/server/server.ts");
-  const server = await openServer({ ...listen, log: terminal.log });
+  const { metricsFor } = await import("../../plugins/metrics/openmetrics.ts");
+  const { bundleDashboard } = await import("../../plugins/server/dashboard/bundle.ts");
+  const server = await openServer({
+    ...listen,
+    files: bundleDashboard,
+    metrics: metricsFor,
+    log: terminal.log,
+  });
   terminal.log(`the dashboard is at ${server.url}`);
   return server;
 }

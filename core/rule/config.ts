@@ -5,6 +5,7 @@ import { nearest } from "../nearest.ts";
 import { routingEntries, routingKeys } from "../alert/route.ts";
 import type { RoutingConfig } from "../alert/route.ts";
 import type { MirrorSink, Sink, SinkSpec } from "../alert/sink.ts";
+import type { ExporterSpec, MetricsExporter } from "../view/exporter.ts";
 import type { Source } from "../watch/source.ts";
 import { milliseconds } from "./duration.ts";
 import { SecretSchema } from "../secret.ts";
@@ -22,6 +23,8 @@ export interface Config extends RoutingConfig {
   readonly state?: string;
   /** Sinks: those of "dropwatch/sinks", made by `defineSink`, or written as on the command line. */
   readonly sinks?: readonly (string | Sink | SinkSpec)[];
+  /** Where metrics are pushed to: `otlpMetrics` of "dropwatch/sinks", or written as on the command line. */
+  readonly metrics?: readonly (string | ExporterSpec | MetricsExporter)[];
   /** Where people can look when they are told of an alert: the URL of a dashboard. */
   readonly externalURL?: string;
   /** Labels that every alert has besides its own, where those don't say otherwise: which machine it is. */
@@ -66,11 +69,12 @@ const isSink = (value: unknown): value is Sink | SinkSpec => {
     ["send", "notify", "mirror", "beat"].some((name) => typeof methods[name] === "function");
 };
 
+/** Whether the log and routes can call something so. */
+const isName = (name: string): boolean => /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name);
 const isOwn = (sink: string | Sink | SinkSpec): sink is Sink =>
   typeof sink === "object" && !("kind" in sink);
 /** What a sink of one's own says of itself; those of "dropwatch/sinks" check their options. */
-const isCalledWell = (sink: string | Sink | SinkSpec): boolean =>
-  !isOwn(sink) || /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(sink.name);
+const isCalledWell = (sink: string | Sink | SinkSpec): boolean => !isOwn(sink) || isName(sink.name);
 const hasGoodTimes = (sink: string | Sink | SinkSpec): boolean => {
   if (!isOwn(sink)) return true;
   const { timeout, rate, every, keepResolved } = sink as Partial<MirrorSink>;
@@ -79,6 +83,14 @@ const hasGoodTimes = (sink: string | Sink | SinkSpec): boolean => {
     (rate === undefined || isAbove0(rate.perSecond) && isAbove0(rate.burst) && rate.burst >= 1) &&
     (!("mirror" in sink || "beat" in sink) || isAbove0(every)) &&
     (!("mirror" in sink) || keepResolved === 0 || isAbove0(keepResolved));
+};
+
+const isExporter = (value: unknown): value is ExporterSpec | MetricsExporter => {
+  if (typeof value !== "object" || value === null) return false;
+  if ("exporter" in value) return typeof value.exporter === "string" && "options" in value;
+  const { name, interval, push } = value as Record<string, unknown>;
+  return typeof name === "string" && isName(name) && typeof push === "function" &&
+    typeof interval === "number" && interval >= 1000 && interval <= 86_400_000;
 };
 
 const isSource = (value: unknown): value is Source =>
@@ -124,6 +136,16 @@ const entries = {
         ),
       ),
       "a list of sinks",
+    ),
+  ),
+  metrics: v.optional(
+    v.array(
+      v.union(
+        [v.string(), v.custom<ExporterSpec | MetricsExporter>(isExporter)],
+        'an exporter: a string, otlpMetrics of "dropwatch/sinks", or { name, interval, push } with ' +
+          "a name of letters, digits, _ and -, and milliseconds from 1000 on",
+      ),
+      "a list of exporters",
     ),
   ),
   source: v.optional(

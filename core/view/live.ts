@@ -3,7 +3,7 @@
 import type { AlertData, AlertMessage } from "../alert/alert.ts";
 import { fingerprint } from "../alert/alert.ts";
 import type { Delivery } from "../alert/delivery.ts";
-import { showMatchers } from "../alert/matcher.ts";
+import { showMatcher } from "../alert/matcher.ts";
 import { titleOf } from "../alert/outbox.ts";
 import { makeSilence, silenceState } from "../alert/silence.ts";
 import type { Silence } from "../alert/silence.ts";
@@ -227,7 +227,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
   const showSilence = (silence: Silence): ViewSilence => ({
     id: silence.id,
     state: silenceState(silence, Date.now()),
-    matchers: silence.matchers.map((matcher) => showMatchers([matcher])),
+    matchers: silence.matchers.map(showMatcher),
     startsAt: new Date(silence.startsAt).toISOString(),
     endsAt: new Date(silence.endsAt).toISOString(),
     createdBy: silence.createdBy,

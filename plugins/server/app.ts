@@ -2,10 +2,18 @@
 import { Hono } from "hono";
 import type { Context, MiddlewareHandler } from "hono";
 import * as v from "valibot";
-import { badBody, methodNotAllowed, notFound, notJson, notReady } from "../../core/error.ts";
+import {
+  badBody,
+  methodNotAllowed,
+  notFound,
+  notJson,
+  notReady,
+  tooManyRequests,
+} from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { View } from "../../core/view/view.ts";
 import type { Asking } from "./asking.ts";
+import type { Buckets } from "./guard/bucket.ts";
 import { needToken } from "./guard/token.ts";
 import type { Gate } from "./guard/token.ts";
 import { filters, problemsOf, readParameters, whereOf } from "./parameter.ts";
@@ -16,9 +24,11 @@ import type { Body } from "./schema.ts";
 /** Makes the application of a table of routes. `guards` are in the order in which a request passes them. */
 export function makeApp(
   routes: readonly Route[],
-  { guards, gate, view, log }: {
+  { guards, gate, work, view, log }: {
     readonly guards: readonly MiddlewareHandler<Asking>[];
     readonly gate: Gate;
+    /** Milliseconds of work, by client. */
+    readonly work: Buckets;
     readonly view: () => View | undefined;
     readonly log: (message: string) => void;
   },
@@ -35,7 +45,7 @@ export function makeApp(
   for (const guard of guards) app.use(guard);
   const token = needToken(gate);
   for (const route of routes) {
-    const handle = (c: Context<Asking>): Promise<Response> => answer(route, c, view);
+    const handle = (c: Context<Asking>): Promise<Response> => answer(route, c, { view, work });
     if (route.access === "token") app.on(route.method, honoPath(route.path), token, handle);
     else app.on(route.method, honoPath(route.path), handle);
   }
@@ -57,21 +67,25 @@ export const honoPath = (path: string): string => path.replace(/\{(\w+)\}/g, ":$
 async function answer(
   route: Route,
   context: Context<Asking>,
-  viewNow: () => View | undefined,
+  { view: viewNow, work }: { readonly view: () => View | undefined; readonly work: Buckets },
 ): Promise<Response> {
-  const { req } = context;
+  const { req, env: { client } } = context;
   const view = viewNow();
   if (route.needsView && view === undefined) throw notReady();
   const parameters = route.filtered ? { ...route.parameters, ...filters } : route.parameters;
   const query = route.lenient ? new URLSearchParams() : new URL(req.url).searchParams;
   const values = readParameters(parameters, req.param(), query);
-  return await route.handle({
-    values,
-    where: route.filtered ? whereOf(values) : {},
-    body: route.body === undefined ? undefined : await readBody(route.body, req.raw),
-    view: view as View,
-    context,
-  });
+  const where = route.filtered ? whereOf(values) : {};
+  const body = route.body === undefined ? undefined : await readBody(route.body, req.raw);
+  const wait = route.needsView ? work.wait(client) : 0;
+  if (wait > 0) throw tooManyRequests(wait);
+  const start = performance.now();
+  try {
+    // What holds up ticks is done when this returns; what is awaited then isn't counted.
+    return route.handle({ values, where, body, view: view as View, context });
+  } finally {
+    if (route.needsView) work.charge(client, performance.now() - start);
+  }
 }
 
 /** What was sent, by its schema. */

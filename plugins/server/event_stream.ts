@@ -95,18 +95,16 @@ export function makeEventHub(
     seq++;
   };
 
-  /** Hands bytes to a stream; false where its client has let too much lie. */
-  const send = (stream: Stream, bytes: Uint8Array): boolean => {
+  /** Hands bytes to a stream, or ends it where its client has let too much lie. */
+  const send = (stream: Stream, bytes: Uint8Array): void => {
     const { controller, client } = stream;
-    // The first chunk always fits: what is asked is how much waits already.
     if ((controller.desiredSize ?? 0) >= bytes.length) {
       controller.enqueue(bytes);
-      return true;
+      return;
     }
     notices.say("slow", `the server ended a stream of ${client}: it isn't read`);
     leave(stream);
     controller.error(new ClientGone());
-    return false;
   };
 
   const end = (stream: Stream): void => {
@@ -175,8 +173,8 @@ export function makeEventHub(
           // Whoever gets what was missed has not got it yet: the id would say so.
           const id = missed === undefined ? idOf(seq) : undefined;
           controller.enqueue(encoder.encode(eventText("hello", hello, id)));
-          if (missed !== undefined) { for (const { bytes } of missed) controller.enqueue(bytes); }
-          else if (lastEventId !== undefined) {
+          for (const { bytes } of missed ?? []) controller.enqueue(bytes);
+          if (lastEventId !== undefined && missed === undefined) {
             controller.enqueue(encoder.encode(eventText("reset", {}, idOf(seq))));
           }
         },

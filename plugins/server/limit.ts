@@ -34,6 +34,11 @@ export interface Limits {
   readonly reads: Pace;
   readonly writes: Pace;
   readonly failures: Pace;
+  /**
+   * Milliseconds of work that the API does for an address, a second and at once: to look through a week
+   * takes longer than to say how it is going, and ticks wait meanwhile.
+   */
+  readonly work: Pace;
   /** How many addresses are remembered for that. */
   readonly addresses: number;
   readonly sessions: number;
@@ -49,7 +54,7 @@ export const defaultLimits: Limits = {
   connections: 1000,
   connectionsEach: 250,
   streams: 200,
-  streamsEach: 20,
+  streamsEach: 128,
   streamBytes: 1_048_576,
   ringEvents: 600,
   ringBytes: 4_194_304,
@@ -65,6 +70,7 @@ export const defaultLimits: Limits = {
   reads: { perSecond: 50, burst: 200 },
   writes: { perSecond: 2, burst: 20 },
   failures: { perSecond: 1 / 6, burst: 10 },
+  work: { perSecond: 250, burst: 5000 },
   addresses: 4096,
   sessions: 256,
   sessionTime: 12 * 3_600_000,

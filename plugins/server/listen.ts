@@ -1,7 +1,7 @@
 // A server of node's API that answers with a function of the web's: Request in, Response out. Here are
 // the bounds of what a connection may cost before anybody looks at what it asks.
 import { chmod, lstat, unlink } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, STATUS_CODES } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
@@ -11,7 +11,9 @@ import {
   badRequest,
   bodyTooLarge,
   cannotListen,
+  headersTooLarge,
   reasonOf,
+  requestTooSlow,
 } from "../../core/error.ts";
 import type { Address } from "./address.ts";
 import { ClientGone, clientOf } from "./client.ts";
@@ -63,7 +65,7 @@ export async function listen(
   });
   const sockets = boundConnections(limits, notices);
   server.on("connection", sockets.take);
-  server.on("clientError", refuse);
+  server.on("clientError", (error, socket) => refuse(error, socket as Socket, { limits, log }));
   await bind(server, address, shown);
   const found = server.address();
   const port = typeof found === "object" && found !== null ? (found as AddressInfo).port : 0;
@@ -115,22 +117,29 @@ function boundConnections(
 }
 
 /** What isn't HTTP, is too large or comes too slowly never becomes a request. */
-function refuse(error: Error & { readonly code?: string }, socket: Socket): void {
-  const [status, code, message] = error.code === "HPE_HEADER_OVERFLOW"
-    ? ["431 Request Header Fields Too Large", "HEADERS_TOO_LARGE", "its headers are too large"]
-    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-    ? ["408 Request Timeout", "TOO_SLOW", "it took too long to arrive"]
-    : ["400 Bad Request", "BAD_REQUEST", "it isn't HTTP"];
+function refuse(
+  error: Error & { readonly code?: string },
+  socket: Socket,
+  { limits, log }: { readonly limits: Limits; readonly log: (message: string) => void },
+): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify({
-    error: { code, message: `Cannot answer the request: ${message}` },
-  });
+  const problem = error.code === "HPE_HEADER_OVERFLOW"
+    ? headersTooLarge(limits.headerBytes)
+    : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+    ? requestTooSlow()
+    : badRequest("it isn't HTTP");
+  const { status, headers, body } = problemOf(problem, log);
+  const head = { ...headers, "content-length": Buffer.byteLength(body), connection: "close" };
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      ...Object.entries(head).map(([name, value]) => `${name}: ${value}`),
+      "",
+      body,
+    ].join("\r\n"),
     () => socket.destroy(),
   );
 }
@@ -199,6 +208,7 @@ async function answer(
   outgoing.on("error", () => {});
   try {
     const response = await responseTo(incoming, { handle, limits }).catch((thrown) => {
+      if (thrown instanceof ClientGone) throw thrown;
       const { status, headers, body } = problemOf(thrown, log);
       return new Response(body, { status, headers });
     });
@@ -262,14 +272,17 @@ async function bodyOf(
   const parts: Uint8Array[] = [];
   let size = 0;
   return await new Promise((resolve, reject) => {
-    incoming.on("data", (part: Uint8Array) => {
+    const take = (part: Uint8Array): void => {
       size += part.length;
-      if (size <= most) parts.push(part);
-      else {
-        incoming.pause();
-        reject(bodyTooLarge(most));
+      if (size <= most) {
+        parts.push(part);
+        return;
       }
-    });
+      incoming.off("data", take);
+      incoming.pause();
+      reject(bodyTooLarge(most));
+    };
+    incoming.on("data", take);
     incoming.on("end", () => resolve(Uint8Array.from(Buffer.concat(parts))));
     incoming.on("close", () => reject(new ClientGone()));
   });
@@ -287,12 +300,34 @@ async function write(
   if (cookies.length > 0) headers["set-cookie"] = cookies;
   // The rest of a body that was refused would be taken for the next request.
   if (!outgoing.req.complete) headers["connection"] = "close";
-  outgoing.writeHead(response.status, headers);
-  if (response.body !== null) await pour(response.body, outgoing, readTime);
+  if (response.body !== null && response.headers.get("content-type") === "text/event-stream") {
+    outgoing.writeHead(response.status, headers);
+    outgoing.flushHeaders();
+    await pour(response.body, outgoing, readTime);
+  } else {
+    const body = new Uint8Array(await response.arrayBuffer());
+    const isWhole = outgoing.req.method !== "HEAD" && response.status !== 204 &&
+      response.status !== 304;
+    if (isWhole) headers["content-length"] = String(body.length);
+    outgoing.writeHead(response.status, headers);
+    await writeBytes(body, outgoing, readTime);
+  }
   await event(outgoing, "finish", readTime, () => outgoing.end());
 }
 
-/** The bytes of a body, one after the other. */
+/** Writes bytes in pieces, and waits where the client hasn't read what came before. */
+async function writeBytes(
+  bytes: Uint8Array,
+  outgoing: ServerResponse,
+  readTime: number,
+): Promise<void> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    const part = bytes.subarray(at, at + chunkBytes);
+    if (!outgoing.write(part)) await event(outgoing, "drain", readTime);
+  }
+}
+
+/** The bytes of a stream, as they come. */
 async function pour(
   body: ReadableStream<Uint8Array>,
   outgoing: ServerResponse,
@@ -303,15 +338,12 @@ async function pour(
   const cancel = (): void => void reader.cancel().catch(() => {});
   outgoing.once("close", cancel);
   try {
-    outgoing.flushHeaders();
     for (;;) {
+      if (outgoing.destroyed) throw new ClientGone();
       const { done, value } = await reader.read();
       if (outgoing.destroyed) throw new ClientGone();
       if (done) return;
-      for (let at = 0; at < value.length; at += chunkBytes) {
-        const part = value.subarray(at, at + chunkBytes);
-        if (!outgoing.write(part)) await event(outgoing, "drain", readTime);
-      }
+      await writeBytes(value, outgoing, readTime);
     }
   } finally {
     outgoing.off("close", cancel);
@@ -326,6 +358,7 @@ async function event(
   readTime: number,
   start?: () => void,
 ): Promise<void> {
+  if (outgoing.destroyed) throw new ClientGone();
   await new Promise<void>((resolve, reject) => {
     const done = (end: () => void): void => {
       clearTimeout(timer);

@@ -41,13 +41,14 @@ const options: ServerOptions = {
   metrics: () => ({ body: "# EOF\n", type: "application/openmetrics-text" }),
 };
 
+const plenty = { perSecond: 10_000, burst: 10_000 };
 let served: Served;
 let document: Document;
 
 beforeEach(async () => {
   served = await serve({
     ...options,
-    limits: { reads: { perSecond: 1000, burst: 1000 }, writes: { perSecond: 1000, burst: 1000 } },
+    limits: { reads: plenty, writes: plenty, work: plenty },
     run: {
       files: { "closed.ts": ruleText("Closed"), "broken.ts": "export default 1;" },
       sinks: [{ name: "down", send: () => Promise.reject(new DeliveryError("it is down")) }],

@@ -27,6 +27,7 @@ import type { Notices } from "./notice.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Route } from "./route.ts";
 import { serviceRoutes } from "./service.ts";
+import type { MetricsAnswer } from "./service.ts";
 
 export interface ServerOptions {
   /** Where to listen: see `parseAddress`. */
@@ -38,8 +39,8 @@ export interface ServerOptions {
   readonly allowedHosts?: readonly string[] | undefined;
   /** The dashboard; asked for when it is first looked at. */
   readonly files?: (() => Promise<DashboardFiles>) | undefined;
-  /** What `/metrics` answers. */
-  readonly metrics?: ((view: View) => { readonly body: string; readonly type: string }) | undefined;
+  /** What `/metrics` answers to whoever accepts what. */
+  readonly metrics?: MetricsAnswer | undefined;
   readonly limits?: Partial<Limits> | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
@@ -94,7 +95,8 @@ export function serverApp(
     checkOrigin(names),
     limitRate(limits, { now, notices }),
   ];
-  return { app: makeApp(routes, { guards, gate, view: shown.view, log }), routes };
+  const work = makeBuckets(limits.work, { most: limits.addresses, now });
+  return { app: makeApp(routes, { guards, gate, work, view: shown.view, log }), routes };
 }
 
 /**

@@ -21,6 +21,12 @@ import {
 import type { Body } from "./schema.ts";
 import type { Parameters } from "./parameter.ts";
 
+/** The metrics in the format that fits an Accept header. */
+export type MetricsAnswer = (
+  accept: string,
+  view: View,
+) => { readonly body: string; readonly type: string };
+
 /** What these routes need of a server. */
 export interface Service {
   /** Undefined until something is watched. */
@@ -28,7 +34,7 @@ export interface Service {
   readonly hub: () => EventHub | undefined;
   readonly gate: Gate;
   readonly assets: Assets | undefined;
-  readonly metrics: ((view: View) => { readonly body: string; readonly type: string }) | undefined;
+  readonly metrics: MetricsAnswer | undefined;
   /** The document of the API. */
   readonly document: () => unknown;
 }
@@ -93,13 +99,16 @@ export function serviceRoutes(service: Service): readonly Route[] {
     }),
     ...(metrics === undefined ? [] : [
       rawRoute("GET", "/metrics", "getMetrics", "Metrics, as Prometheus reads them", {
-        200: { doc: "OpenMetrics text", type: "application/openmetrics-text" },
+        200: {
+          doc: "OpenMetrics, or Prometheus's own text to whoever asks for that",
+          type: "application/openmetrics-text",
+        },
       }, {
         access: "token",
         needsView: true,
-        handle({ view }) {
-          const { body, type } = metrics(view);
-          return new Response(body, { headers: { "content-type": type } });
+        handle({ view, context: { req } }) {
+          const { body, type } = metrics(req.header("accept") ?? "", view);
+          return new Response(body, { headers: { "content-type": type, vary: "accept" } });
         },
       }),
     ]),

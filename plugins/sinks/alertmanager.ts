@@ -9,9 +9,13 @@ import { badSinkOption, jsonLine } from "../../core/error.ts";
 import { milliseconds } from "../../core/rule/duration.ts";
 import type { Duration } from "../../core/rule/duration.ts";
 import { alertmanagerAlert } from "./alertmanager_alert.ts";
-import { addressOf, basicAuthorization, request } from "./http.ts";
-import { everySchema, SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { addressOf, basicAuthorization, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { everySchema } from "../option.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface AlertmanagerOptions {
   /** Every member of the cluster: they share what they know of silences, not the alerts. */

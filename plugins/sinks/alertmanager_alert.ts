@@ -4,7 +4,7 @@ import { fingerprint } from "../../core/alert/alert.ts";
 import type { AlertData } from "../../core/alert/alert.ts";
 import { shorten } from "../../core/alert/shorten.ts";
 import { showNumber } from "../../core/number.ts";
-import { isHttpUrl } from "./http.ts";
+import { isHttpUrl } from "../http.ts";
 
 /** An alert's part that is the same in Alertmanager's API and in its webhook. */
 export interface AlertmanagerAlert {

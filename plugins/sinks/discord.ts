@@ -13,9 +13,12 @@ import {
   numbersFirst,
 } from "./chat.ts";
 import type { Form } from "./chat.ts";
-import { httpUrl, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { httpUrl, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface DiscordOptions {
   /** The URL of a channel's webhook. Whoever knows it can post. */

@@ -8,8 +8,10 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import { badSinkOption, printable, reasonOf } from "../../core/error.ts";
 import { letterOf } from "./email_message.ts";
 import type { Address } from "./email_message.ts";
-import { SecretSchema, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface EmailOptions {
   /** `ops@example.com`, or `Operations <ops@example.com>`; several as a list. */

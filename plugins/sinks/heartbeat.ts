@@ -6,9 +6,13 @@ import { DeliveryError } from "../../core/alert/sink.ts";
 import type { HeartbeatSink } from "../../core/alert/sink.ts";
 import { milliseconds } from "../../core/rule/duration.ts";
 import type { Duration } from "../../core/rule/duration.ts";
-import { httpUrl, request } from "./http.ts";
-import { everySchema, SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { httpUrl, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { everySchema } from "../option.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface HeartbeatOptions {
   /** Who knows it can keep the switch quiet: it is a secret. */

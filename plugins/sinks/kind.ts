@@ -5,14 +5,9 @@ import type { Notification } from "../../core/alert/notification.ts";
 import type { Rate, Sink, SinkSpec } from "../../core/alert/sink.ts";
 export type { SinkSpec };
 import type { NotificationText, OwnText } from "../../core/alert/text.ts";
-import { badSinkOption, unknownSinkOption } from "../../core/error.ts";
-import { nearest } from "../../core/nearest.ts";
-import { milliseconds } from "../../core/rule/duration.ts";
-import type { Duration } from "../../core/rule/duration.ts";
-import { SecretSchema } from "../../core/secret.ts";
-import type { Secret } from "../../core/secret.ts";
-export { SecretSchema };
-export type { Secret };
+import type { Traced } from "../http.ts";
+import { checkOptions, nameSchema } from "../option.ts";
+import type { Environment, Secrets } from "../secret.ts";
 
 /** What every sink for people can be told. */
 export interface CommonOptions {
@@ -27,7 +22,7 @@ export interface CommonOptions {
 }
 
 /** What a sink is made with besides its options. */
-export interface SinkContext {
+export interface SinkContext extends Secrets, Traced {
   /** By what routes and the log call it. */
   readonly name: string;
   /** Whether results are to be JSON, an object a line (`--json`). */
@@ -38,23 +33,11 @@ export interface SinkContext {
   log(text: string): void;
   /** Milliseconds since 1970. */
   now(): number;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
   /** The name of the machine that alerts are about; empty where it is of no interest. */
   readonly host: string;
-  /**
-   * Reads a secret, without the white space at its end. It is hidden from then on.
-   *
-   * @throws DropwatchError BAD_SINK_OPTION where there is none.
-   */
-  secret(option: string, secret: Secret): string;
-  /** Hides a text that secrets were made into. */
-  keepSecret(text: string): void;
-  /** A text without the secrets of this sink. */
-  hide(text: string): string;
   /** What people read of a notification: the default text, or what the config makes of it. */
   text(notification: Notification): NotificationText;
-  /** What goes out and comes in, for `sink test`: lines without secrets. */
-  readonly trace: ((direction: "sent" | "got", lines: string) => void) | undefined;
 }
 
 /** A kind of sink. */
@@ -88,31 +71,8 @@ export function sinkKind<Options extends object>(kind: SinkKind<Options>): SinkM
   );
 }
 
-/** The schema of how often a sink is to be told what it is told again and again. */
-export const everySchema: v.GenericSchema<unknown, Duration> = v.custom<Duration>((every) => {
-  if (typeof every !== "string") return false;
-  try {
-    const ms = milliseconds(every);
-    return ms >= 1000 && ms <= 86_400_000;
-  } catch {
-    return false;
-  }
-}, "a duration from 1s to 1d");
-
-/** A secret as the command line writes it: `env:NAME`, `file:PATH`, or itself. */
-export function secretWord(word: string): Secret {
-  if (word.startsWith("env:")) return { env: word.slice(4) };
-  if (/^file:(?!\/\/)/.test(word)) return { file: word.slice(5) };
-  return word;
-}
-
 const commonEntries = {
-  name: v.optional(
-    v.pipe(
-      v.string("a name"),
-      v.regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "a name of letters, digits, _ and -"),
-    ),
-  ),
+  name: v.optional(nameSchema),
   rate: v.optional(v.strictObject({
     perSecond: v.pipe(v.number("a number"), v.minValue(0.001, "a number above 0")),
     burst: v.pipe(v.number("a number"), v.minValue(1, "1 or more")),
@@ -130,19 +90,6 @@ export function readOptions<Options extends object>(
   kind: SinkKind<Options>,
   options: unknown,
 ): Options & CommonOptions {
-  const entries: v.ObjectEntries = { ...kind.options, ...commonEntries };
-  if (typeof options !== "object" || options === null) {
-    throw badSinkOption(kind.name, "it needs its options as an object");
-  }
-  const odd = Object.keys(options).find((key) => !Object.hasOwn(entries, key));
-  if (odd !== undefined) {
-    throw unknownSinkOption(kind.name, odd, nearest(odd, Object.keys(entries)));
-  }
-  const result = v.safeParse(v.object(entries), options);
-  if (result.success) return result.output as Options & CommonOptions;
-  const [issue] = result.issues;
-  const path = v.getDotPath(issue) ?? "";
-  // The value may be a secret that stands in the wrong place: it isn't shown.
-  const what = issue.input === undefined ? "is missing" : "can't be used";
-  throw badSinkOption(kind.name, `its ${path} ${what}: expected ${issue.message}`);
+  const entries = { ...kind.options, ...commonEntries };
+  return checkOptions(kind.name, entries, options) as Options & CommonOptions;
 }

@@ -6,9 +6,12 @@ import { fitLine } from "../../core/alert/fit.ts";
 import { shortenBytes } from "../../core/alert/shorten.ts";
 import type { AlertSink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine } from "../../core/error.ts";
-import { basicAuthorization, receiverUrl, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { basicAuthorization, receiverUrl, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface LokiOptions {
   /** `http://host:3100`, or with a path where it isn't `/loki/api/v1/push`. */

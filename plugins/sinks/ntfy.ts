@@ -6,9 +6,12 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import type { AlertText, Link, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
-import { addressOf, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { addressOf, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface NtfyOptions {
   /** Who knows it can read along and write: it is a secret. Letters, digits, `_` and `-`, at most 64. */

@@ -9,9 +9,12 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import type { Link, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
-import { addressOf, isHttpUrl, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { addressOf, isHttpUrl, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface PagerdutyOptions {
   /** The integration key of an Events API v2 integration: 32 letters and digits. */

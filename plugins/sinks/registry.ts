@@ -7,11 +7,11 @@ import { ownText, textOf } from "../../core/alert/text.ts";
 import type { NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, reasonOf, unknownSink } from "../../core/error.ts";
 import { nearest } from "../../core/nearest.ts";
-import { readSecret } from "../../core/secret.ts";
 import { alertmanager } from "./alertmanager.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { readOptions } from "./kind.ts";
-import type { CommonOptions, Secret, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
+import { makeSecrets } from "../secret.ts";
+import type { CommonOptions, SinkContext, SinkKind, SinkMaker, SinkSpec } from "./kind.ts";
 import { ntfy } from "./ntfy.ts";
 import { pagerduty } from "./pagerduty.ts";
 import { telegram } from "./telegram.ts";
@@ -161,9 +161,6 @@ export function makeSinkOf({ kind: name, options }: SinkSpec, setting: SinkSetti
   return makeOfKind(kindOf(name), options as never, setting);
 }
 
-/** How short a secret may be for being hidden: a shorter one is in every second word. */
-const leastHidden = 4;
-
 function makeOfKind<Options extends object>(
   kind: SinkKind<Options>,
   given: Options,
@@ -171,16 +168,12 @@ function makeOfKind<Options extends object>(
 ): Sink {
   const options = readOptions(kind, given);
   const { rate = kind.rate, sendResolved, text, name = kind.name } = options as CommonOptions;
-  const secrets = new Set<string>();
-  const keepSecret = (secret: string): void => {
-    if (secret.length < leastHidden) return;
-    for (const form of [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]) {
-      secrets.add(form);
-    }
-  };
-  const hide = (line: string): string =>
-    [...secrets].sort((a, b) => b.length - a.length)
-      .reduce((rest, secret) => rest.replaceAll(secret, "•••"), line);
+  const secrets = makeSecrets(
+    kind.name,
+    setting.env,
+    (option) => setting.inTheClear?.(option, name),
+  );
+  const { hide } = secrets;
   const { trace, host = "" } = setting;
   const sink = kind.make(options, {
     name,
@@ -191,18 +184,7 @@ function makeOfKind<Options extends object>(
     host,
     now: setting.now ?? Date.now,
     log: (line) => setting.log(hide(line)),
-    secret(option: string, secret: Secret) {
-      const read = readSecret(
-        secret,
-        setting.env,
-        (why) => badSinkOption(kind.name, `its ${option} ${why}`),
-      );
-      if (typeof secret === "string") setting.inTheClear?.(option, name);
-      keepSecret(read);
-      return read;
-    },
-    keepSecret,
-    hide,
+    ...secrets,
     text: (notification) => textFor(notification, text, name, setting.log, host),
     trace: trace === undefined ? undefined : (direction, lines) => trace(direction, hide(lines)),
   });

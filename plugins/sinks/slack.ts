@@ -17,9 +17,12 @@ import {
   numbersFirst,
 } from "./chat.ts";
 import type { Form } from "./chat.ts";
-import { httpUrl, isHttpUrl, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { httpUrl, isHttpUrl, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 /** Either `url`, or `token` and `channel`. */
 export interface SlackOptions {

@@ -5,9 +5,12 @@ import type { AlertText, Link, NotificationText } from "../../core/alert/text.ts
 import { jsonLine } from "../../core/error.ts";
 import { factsLine, firstThatFits, fitted, leftOut, nameOf, numbersFirst } from "./chat.ts";
 import type { Form } from "./chat.ts";
-import { httpUrl, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { httpUrl, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface TeamsOptions {
   /** The URL of a workflow that is started by a webhook. Whoever knows it can post. */

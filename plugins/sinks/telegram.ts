@@ -8,9 +8,11 @@ import type { GroupSink } from "../../core/alert/sink.ts";
 import type { AlertText, NotificationText } from "../../core/alert/text.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { plural } from "../../core/number.ts";
-import { addressOf, request } from "./http.ts";
-import { SecretSchema, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { addressOf, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface TelegramOptions {
   /** The bot's token, as @BotFather gives it: `123456:ABC…`. */

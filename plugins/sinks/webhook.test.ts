@@ -15,7 +15,7 @@ import { randomFrom } from "../../test/random.ts";
 import { WebhookSchema } from "../../test/services/alertmanager.ts";
 import { CloudEventSchema } from "../../test/services/cloudevents.ts";
 import { give, notificationOf, sinkOf } from "../../test/sink.ts";
-import { retryAfter } from "./http.ts";
+import { retryAfter } from "../http.ts";
 import { alertmanagerBody, cloudEventBody, nativeBody, signWith, webhook } from "./webhook.ts";
 import type { WebhookOptions } from "./webhook.ts";
 

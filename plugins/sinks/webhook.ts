@@ -10,9 +10,12 @@ import { shorten } from "../../core/alert/shorten.ts";
 import type { GroupSink } from "../../core/alert/sink.ts";
 import { badSinkOption, jsonLine, printable } from "../../core/error.ts";
 import { alertmanagerAlert } from "./alertmanager_alert.ts";
-import { addressOf, request } from "./http.ts";
-import { SecretSchema, secretWord, sinkKind } from "./kind.ts";
-import type { Secret, SinkContext, SinkMaker } from "./kind.ts";
+import { addressOf, request } from "../http.ts";
+import { SecretSchema } from "../../core/secret.ts";
+import { secretWord } from "../secret.ts";
+import { sinkKind } from "./kind.ts";
+import type { Secret } from "../../core/secret.ts";
+import type { SinkContext, SinkMaker } from "./kind.ts";
 
 export interface WebhookOptions {
   readonly url: Secret;

@@ -2,34 +2,23 @@
 // and what it takes and sends, as schemas. Debian's package is 0.25.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { test } from "bun:test";
 import * as v from "valibot";
+import { findProgram, testWith, unpackedIn } from "./program.ts";
+import type { ProgramTest } from "./program.ts";
 
-/** Where the set-up unpacks Debian's package, so that no service of it is started. */
-const unpacked = fileURLToPath(new URL("../../.cache/alertmanager", import.meta.url));
-
-const command = [
-  ...(process.env.PATH ?? "").split(delimiter),
-  "/usr/bin",
-  join(unpacked, "usr/bin"),
-]
-  .flatMap((folder) =>
-    ["prometheus-alertmanager", "alertmanager"].map((name) => join(folder, name))
-  )
-  .find((file) => existsSync(file));
+const command = findProgram("alertmanager", "prometheus-alertmanager", "alertmanager");
 
 /**
  * The command line that runs it. Debian's reads its templates from /usr/share and nowhere else: where it
  * isn't installed, they are laid over that folder, in a mount namespace of its own.
  */
 function commandLine(): [string, ...string[]] {
+  const unpacked = unpackedIn("alertmanager");
   if (!command!.startsWith(unpacked)) return [command!];
   const own = process.getuid?.() === 0 ? [] : ["--map-root-user"];
   const mount = 'mount -t overlay overlay -o "lowerdir=$1/usr/share:/usr/share" /usr/share';
@@ -37,16 +26,8 @@ function commandLine(): [string, ...string[]] {
   return ["unshare", "--mount", ...own, "sh", "-c", script, "sh", unpacked, command!];
 }
 
-/** A test with Alertmanager: skipped where there is none, unless this machine must run every test. */
-export function alertmanagerTest(name: string, body: () => Promise<void>, timeout = 60_000): void {
-  const missing = "no Alertmanager: npm test unpacks it where there is apt-get, or install it";
-  if (command !== undefined) test(name, body, timeout);
-  else if (process.env.DROPWATCH_KERNEL === "required") {
-    test(name, () => {
-      throw new Error(`DROPWATCH_KERNEL=required, but this machine has ${missing}`);
-    });
-  } else test.skip(`${name} (${missing})`, body);
-}
+/** A test with Alertmanager. */
+export const alertmanagerTest: ProgramTest = testWith("Alertmanager", command);
 
 const Texts = v.record(v.string(), v.string());
 const Time = v.pipe(v.string(), v.isoTimestamp());

@@ -1,6 +1,6 @@
 // What stands for an OpenTelemetry collector: it takes what the protocol's JSON may be
-// (opentelemetry-proto, logs/v1/logs.proto and docs/specification.md, "JSON Protobuf Encoding") and
-// answers 400 with a Status to all else.
+// (opentelemetry-proto, logs/v1/logs.proto, metrics/v1/metrics.proto and docs/specification.md, "JSON
+// Protobuf Encoding") and answers 400 with a Status to all else.
 import type { Received, Receiver } from "../receiver.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -17,13 +17,35 @@ export interface LogRecord {
   readonly attributes: Json;
 }
 
-/** Lets a receiver answer as a collector; what it refused is in what this returns. */
-export function standForCollector(receiver: Receiver): string[] {
+/** A point of a metric as a collector understands it. */
+export interface MetricPoint {
+  readonly resource: Json;
+  readonly scope: string;
+  readonly name: string;
+  readonly description: string;
+  readonly unit: string;
+  readonly kind: "sum" | "gauge";
+  readonly attributes: Json;
+  /** Absent for a gauge. */
+  readonly start: bigint | undefined;
+  readonly at: bigint;
+  readonly as: "int" | "double";
+  readonly value: number;
+}
+
+/**
+ * Lets a receiver answer as a collector of logs, or of what `read` understands; what it refused is in what
+ * this returns.
+ */
+export function standForCollector(
+  receiver: Receiver,
+  read: (received: Received) => unknown = recordsOf,
+): string[] {
   const refused: string[] = [];
   receiver.answer = (_, response) => {
     const answer = { "content-type": "application/json" };
     try {
-      recordsOf(receiver.received.at(-1)!);
+      read(receiver.received.at(-1)!);
     } catch (thrown) {
       const { message } = thrown as Error;
       refused.push(message);
@@ -134,4 +156,79 @@ function readRecord(value: unknown, resource: Json, scope: string): LogRecord {
     body: text(anyValue(record.body, "body"), "body"),
     attributes: attributes(record.attributes, "LogRecord"),
   };
+}
+
+/** The points of a request. Throws what is wrong with it. */
+export function pointsOf({ method, headers, body }: Received): MetricPoint[] {
+  if (method !== "POST") fail(`${method} is no POST`);
+  if (headers["content-type"] !== "application/json") fail("the content type is not JSON");
+  const all = object(JSON.parse(body), ["resourceMetrics"], "the request");
+  return array(all.resourceMetrics, "resourceMetrics").flatMap((each) => {
+    const { resource, scopeMetrics } = object(
+      each,
+      ["resource", "scopeMetrics"],
+      "ResourceMetrics",
+    );
+    const of = attributes(object(resource, ["attributes"], "Resource").attributes, "Resource");
+    return array(scopeMetrics, "scopeMetrics").flatMap((each) => {
+      const { scope, metrics } = object(each, ["scope", "metrics"], "ScopeMetrics");
+      const { name, version } = object(scope, ["name", "version"], "Scope");
+      text(version, "Scope.version");
+      const read = array(metrics, "metrics").map((metric) =>
+        readMetric(metric, of, text(name, "Scope.name"))
+      );
+      const names = read.map(([first]) => first!.name.toLowerCase());
+      if (new Set(names).size < names.length) fail("two metrics of a scope have one name");
+      return read.flat();
+    });
+  });
+}
+
+function readMetric(value: unknown, resource: Json, scope: string): MetricPoint[] {
+  const { name, description, unit, ...data } = object(
+    value,
+    ["name", "description", "unit", "sum", "gauge"],
+    "Metric",
+  );
+  // The specification's syntax of an instrument's name and unit.
+  if (!/^[a-z][\w./-]{0,254}$/i.test(text(name, "name"))) fail(`${name} is no name of a metric`);
+  // deno-lint-ignore no-control-regex
+  if (!/^[\x00-\x7f]{0,63}$/.test(text(unit, "unit"))) fail(`${unit} is no unit`);
+  const [kind, ...more] = Object.keys(data);
+  if (kind === undefined || more.length > 0) fail(`${name} is not of one kind`);
+  const { dataPoints, ...rest } = kind === "sum"
+    ? object(data.sum, ["aggregationTemporality", "isMonotonic", "dataPoints"], "Sum")
+    : object(data.gauge, ["dataPoints"], "Gauge");
+  if (kind === "sum" && rest.aggregationTemporality !== 2) fail(`${name} isn't cumulative`);
+  if (kind === "sum" && rest.isMonotonic !== true) fail(`${name} isn't monotonic`);
+  const points = array(dataPoints, "dataPoints").map((point): MetricPoint => {
+    const keys = ["attributes", "startTimeUnixNano", "timeUnixNano", "asInt", "asDouble"];
+    const own = object(point, keys, "NumberDataPoint");
+    if (("asInt" in own) === ("asDouble" in own)) fail(`a point of ${name} is not one number`);
+    if ("asDouble" in own && !Number.isFinite(own.asDouble)) fail(`${name}: asDouble is no number`);
+    if ((kind === "sum") !== ("startTimeUnixNano" in own)) fail(`${name}: a start of its own`);
+    const at = int64(own.timeUnixNano, "timeUnixNano");
+    const start = kind === "sum" ? int64(own.startTimeUnixNano, "startTimeUnixNano") : undefined;
+    if (at <= 0n || (start !== undefined && (start <= 0n || start > at))) fail(`${name}: times`);
+    return {
+      resource,
+      scope,
+      name: name as string,
+      description: text(description, "description"),
+      unit: unit as string,
+      kind: kind as "sum" | "gauge",
+      attributes: attributes(own.attributes, "NumberDataPoint"),
+      start,
+      at,
+      as: "asInt" in own ? "int" : "double",
+      value: "asInt" in own ? Number(int64(own.asInt, "asInt")) : own.asDouble as number,
+    };
+  });
+  if (points.length === 0) fail(`${name} has no point`);
+  // "Each timeseries … MUST have a unique set of attributes" within a metric.
+  const series = new Set(
+    points.map(({ attributes }) => JSON.stringify(Object.entries(attributes).sort())),
+  );
+  if (series.size < points.length) fail(`${name} has a series twice`);
+  return points;
 }

@@ -15,6 +15,22 @@ describe("a bucket", () => {
     expect([take("a"), take("a"), take("a"), take("a")]).toEqual([0, 0, 0, 2]);
   });
 
+  test("can be charged more than it holds: it takes as much longer", () => {
+    let now = 0;
+    const { charge, wait } = makeBuckets({ perSecond: 100, burst: 500 }, {
+      most: 10,
+      now: () => now,
+    });
+    charge("a", 499);
+    expect(wait("a")).toBe(0);
+    charge("a", 1001);
+    expect([wait("a"), wait("b")]).toEqual([11, 0]);
+    now = 10_009;
+    expect(wait("a")).toBe(1);
+    now = 10_010;
+    expect(wait("a")).toBe(0);
+  });
+
   test("of a clock that is set back gives nothing away, and goes on", () => {
     let now = 1_000_000;
     const { take } = makeBuckets({ perSecond: 1, burst: 1 }, { most: 10, now: () => now });

@@ -4,6 +4,8 @@ import type { Pace } from "../limit.ts";
 export interface Buckets {
   /** Takes one of a client's; the seconds to wait where there is none, else 0. */
   take(client: string): number;
+  /** Takes so many of a client's, where there are fewer too: then it is longer until there is one again. */
+  charge(client: string, amount: number): void;
   /** The seconds to wait, without taking one; 0 where there is one. */
   wait(client: string): number;
 }
@@ -28,17 +30,21 @@ export function makeBuckets(
     return Math.min(burst, bucket.left + passed * perSecond);
   };
   const waitFor = (left: number): number => left >= 1 ? 0 : Math.ceil((1 - left) / perSecond);
+  const charge = (client: string, amount: number): void => {
+    const at = now();
+    const left = leftOf(client, at) - amount;
+    // In the order in which they were seen.
+    buckets.delete(client);
+    buckets.set(client, { left, at });
+    if (buckets.size > most) buckets.delete(buckets.keys().next().value!);
+  };
   return {
     take(client) {
-      const at = now();
-      const left = leftOf(client, at);
-      const wait = waitFor(left);
-      // In the order in which they were seen.
-      buckets.delete(client);
-      buckets.set(client, { left: wait === 0 ? left - 1 : left, at });
-      if (buckets.size > most) buckets.delete(buckets.keys().next().value!);
+      const wait = waitFor(leftOf(client, now()));
+      charge(client, wait === 0 ? 1 : 0);
       return wait;
     },
+    charge,
     wait: (client) => waitFor(leftOf(client, now())),
   };
 }

@@ -1,8 +1,9 @@
 // A request to a receiver, and what its answer means: delivered, try again, never again, gone. An error
 // never tells the URL or a secret.
-import { DeliveryError } from "../../core/alert/sink.ts";
-import { badSinkOption, printable, reasonOf } from "../../core/error.ts";
-import type { Secret, SinkContext } from "./kind.ts";
+import { DeliveryError } from "../core/alert/sink.ts";
+import { badSinkOption, printable, quote, reasonOf } from "../core/error.ts";
+import type { Secret } from "../core/secret.ts";
+import type { Secrets } from "./secret.ts";
 
 export interface Request {
   readonly url: string;
@@ -17,6 +18,12 @@ export interface Request {
   readonly again?: (status: number) => boolean;
   /** Milliseconds that the text of a refusal asks to wait, for a receiver that says so there. */
   readonly waitIn?: (text: string) => number | undefined;
+}
+
+/** Who looks at what is sent. */
+export interface Traced {
+  /** What goes out and comes in, for `sink test`: lines without secrets. */
+  readonly trace: ((direction: "sent" | "got", lines: string) => void) | undefined;
 }
 
 export interface Answer {
@@ -40,7 +47,7 @@ const worthAnother = (status: number): boolean =>
  */
 export async function request(
   asked: Request,
-  { hide, trace }: Pick<SinkContext, "hide" | "trace">,
+  { hide, trace }: Pick<Secrets, "hide"> & Traced,
 ): Promise<Answer> {
   const { url, method = "POST", headers = {}, body, signal, wantsText = false } = asked;
   const { again = worthAnother, waitIn } = asked;
@@ -111,7 +118,7 @@ export function httpUrl(kind: string, url: string, what = "URL"): string {
 export function addressOf(
   kind: string,
   url: Secret,
-  context: Pick<SinkContext, "secret">,
+  context: Pick<Secrets, "secret">,
   option = "url",
 ): string {
   return httpUrl(kind, typeof url === "string" ? url : context.secret(option, url));
@@ -126,7 +133,7 @@ export function receiverUrl(
   kind: string,
   url: Secret,
   path: string,
-  context: Pick<SinkContext, "secret">,
+  context: Pick<Secrets, "secret">,
 ): string {
   const given = addressOf(kind, url, context);
   const { pathname, search } = new URL(given);
@@ -137,11 +144,38 @@ export function receiverUrl(
 export function basicAuthorization(
   user: string,
   password: string,
-  context: Pick<SinkContext, "keepSecret">,
+  context: Pick<Secrets, "keepSecret">,
 ): { readonly authorization: string } {
   const pair = Buffer.from(`${user}:${password}`).toString("base64");
   context.keepSecret(pair);
   return { authorization: `Basic ${pair}` };
+}
+
+/** A header's name (RFC 9110), and what undici, Bun and Deno take as its value. */
+const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Headers of a config. A text is a secret where its name says so: `authorization`, `x-api-key`.
+ *
+ * @throws DropwatchError BAD_SINK_OPTION for what can't be a header.
+ */
+export function readHeaders(
+  kind: string,
+  headers: Readonly<Record<string, Secret>>,
+  context: Pick<Secrets, "secret">,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, given]) => {
+      if (!headerName.test(name)) throw badSinkOption(kind, `${quote(name)} can't be a header`);
+      const open = typeof given === "string" && !/auth|cookie|key|secret|token/i.test(name);
+      const value = open ? given.trim() : context.secret(`header ${name}`, given);
+      if (!headerValue.test(value)) {
+        throw badSinkOption(kind, `its header ${quote(name)} has characters that no header has`);
+      }
+      return [name.toLowerCase(), value];
+    }),
+  );
 }
 
 /** Where a URL leads, without what may be secret in it. */

@@ -1,0 +1,557 @@
+// The dashboard's page. It reads the API that it is served with, and nothing else.
+//
+// What tests, and people who write user styles, can hold on to:
+//
+//   #state[data-state]          connecting, watching, starting, down, ended, disconnected
+//   #host #source #rate #gaps #cost #probe #last-tick    the facts of the bar
+//   #exact[data-exact]          "true" or "false"; its text says what is missing, by stage
+//   #trouble                    why nothing is counted, or since when there is no connection
+//   #health-toggle → #health    what is missing by stage, and the cost of each process, as tables
+//   #announce                   what a screen reader is told: alerts that fire or are over
+//   #rule-errors li[data-code]  rules that can't be loaded; [hidden] where there are none
+//   #by button[data-by]         the field that the chart tells drops apart by, [aria-pressed]
+//   #window button[data-window] 5m 15m 1h 6h 24h 7d, [aria-pressed]; #live: back from a zoom; #pause
+//   #filters li[data-filter][data-label]   one filter each (the label `\0` is null), with a button
+//   #chart canvas               the chart; #drops-sum: the sum of its time, and whether it is exact
+//   #legend tr[data-series]     a row a series (its label), or [data-rest]; .legend-now .legend-share
+//                               .legend-total are cells; the button in it filters
+//   #culprits tr[data-culprit]  a row each; [data-field] are its cells, .culprit-rate, .culprit-total
+//   #flame-graph g.frame        the flame graph; #flame-sum, #flame-details, #flame-search,
+//                               #flame-reset; #flame-table tr[data-stack] is the same as text
+//   #alerts [data-fingerprint]  an alert, with [data-state] pending, firing or resolved,
+//                               [data-severity], [data-suppressed]; the link in it opens it
+//   #alert[open]                the alert that is looked at, [data-fingerprint]; in it #alert-title,
+//                               #alert-silence, #alert-close, #alert-evidence, #alert-timeline li[data-kind]
+//   #silence-dialog[open]       .matcher inputs, [name=duration], [name=own], [name=author],
+//                               [name=comment], #silence-submit, #silence-error
+//   #silences [data-silence]    with [data-state] and, where it isn't over, a button.expire
+//   #rules [data-rule]          with [data-state]; .plan is what runs where
+//   #outbox [data-message]      with [data-state], button.retry and button.drop
+//   [data-reason]               a reason that tells what it means on hover, focus and tap, in #reason-card
+//   #login[open]                input[name=token], #login-error
+//   #help[open]                 the keys
+//   html[data-theme]            light or dark; absent where it is as the system has it (#theme)
+import type { ViewAlert, ViewStatus } from "../../../../core/view/view.ts";
+import { makeAlertPanel } from "./alert_panel.ts";
+import { makeAlerts } from "./alerts.ts";
+import { ask, failureText, whenRefused } from "./api.ts";
+import { makeBar } from "./bar.ts";
+import { keyOf } from "./board.ts";
+import type { Series } from "./board.ts";
+import { makeChart, mostSeries } from "./chart.ts";
+import { makeColours, palette, restColour } from "./colour.ts";
+import { makeCulprits } from "./culprits.ts";
+import { byId, fill, keepTelling, make, makeFrame, setAttributes, setText } from "./element.ts";
+import { culpritFields, makeFeed } from "./feed.ts";
+import { makeFlame } from "./flame.ts";
+import { listenToKeys } from "./keys.ts";
+import type { Key } from "./keys.ts";
+import { makeLegend } from "./legend.ts";
+import { askToken } from "./login.ts";
+import {
+  firstLook,
+  hasFilter,
+  readLook,
+  sections,
+  timeWindows,
+  toggleFilter,
+  windowOf,
+  writeLook,
+} from "./look.ts";
+import type { Filter, Look } from "./look.ts";
+import { makeOutbox } from "./outbox.ts";
+import { makeReasons } from "./reasons.ts";
+import { remember, remembered } from "./remembered.ts";
+import { makeRules } from "./rules.ts";
+import { makeSilences } from "./silences.ts";
+import { pictureOf } from "./stacking.ts";
+import type { Picture } from "./stacking.ts";
+import { openStream } from "./stream.ts";
+import { labelName, moment, span, whole } from "./words.ts";
+
+let look = readLook(location.search);
+let status: ViewStatus | undefined;
+let fields: readonly string[] = culpritFields;
+let instance = "";
+/** When the server had counted last, in its own time. */
+let serverNow = 0;
+/** When the page heard of it last, in the browser's time. */
+let heardAt = Date.now();
+let isPaused = false;
+let picture: Picture | undefined;
+let hovered: number | null = null;
+let firing = 0;
+
+const frame = makeFrame();
+const colours = makeColours();
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = (): boolean => {
+  const { theme } = document.documentElement.dataset;
+  return theme === undefined ? dark.matches : theme === "dark";
+};
+const tint = (pair: readonly [string, string]): string => pair[isDark() ? 1 : 0];
+
+const bar = makeBar();
+const reasons = makeReasons(() => {
+  frame.ask(drawDrops);
+});
+const feed = makeFeed(
+  (what) => {
+    if (what === "history" || !isPaused) frame.ask(takePicture);
+  },
+  (failure) => {
+    byId("drops-sum").classList.toggle("error", failure !== undefined);
+    if (failure !== undefined) setText(byId("drops-sum"), failureText(failure));
+  },
+);
+const pick = (filter: Filter): void => go({ filters: toggleFilter(look.filters, filter) });
+const pickSeries = ({ key, labels }: Series): void => {
+  if (key !== "rest") pick({ field: look.by, label: labels[0] ?? null });
+};
+const chart = makeChart(byId("chart"), {
+  hover(step) {
+    hovered = step;
+    frame.ask(drawLegend);
+  },
+  pick: pickSeries,
+  zoom: (from, to) => go({ zoom: { from, to } }),
+});
+const legend = makeLegend(reasons, { pick: pickSeries, focus: (key) => chart.focus(key) });
+const culprits = makeCulprits(reasons, pick);
+const flame = makeFlame(reasons, (shown) => {
+  // The same as the chart's, as far as the palette goes.
+  const places = colours.of(
+    shown.slice(0, palette.length).map((name) => `reason ${keyOf([name])}`),
+  );
+  return shown.map((_, i) => tint(i < places.length ? palette[places[i]!]! : restColour));
+});
+const silences = makeSilences(() => panel.again());
+const alerts = makeAlerts(
+  (fingerprint) => go({ alert: fingerprint }),
+  (fingerprint) => writeLook({ ...look, alert: fingerprint }) || "?",
+);
+const panel = makeAlertPanel(reasons, {
+  close: () => go({ alert: "" }),
+  silence: (alert) => silences.make(alert),
+  open: (fingerprint) => go({ alert: fingerprint }),
+  pick(filter) {
+    go({ alert: "", filters: hasFilter(look.filters, filter) ? look.filters : [filter] });
+  },
+  known: (fingerprint) => alerts.get(fingerprint),
+  silences: () => silences.all,
+  fields: () => fields,
+});
+const rules = makeRules();
+const outbox = makeOutbox();
+
+/** What the chart shows is taken from the numbers once a frame; a pause keeps what was taken. */
+function takePicture(): void {
+  const { shown } = feed;
+  if (shown === undefined) return;
+  picture = pictureOf(shown.chart, mostSeries - 1);
+  drawDrops();
+  culprits.draw(shown);
+}
+
+function coloursOf({ series, hasRest }: Picture, by: string): string[] {
+  const named = hasRest ? series.slice(0, -1) : series;
+  const places = colours.of(named.map(({ key }) => `${by} ${key}`));
+  const own = places.map((place) => tint(palette[place]!));
+  return hasRest ? [...own, tint(restColour)] : own;
+}
+
+function drawDrops(): void {
+  const { shown } = feed;
+  if (picture === undefined || shown === undefined) return;
+  const { times } = picture;
+  const from = times[0]! * 1000;
+  chart.draw(
+    picture,
+    coloursOf(picture, shown.look.by),
+    from,
+    from + times.length * shown.chart.step,
+  );
+  drawLegend();
+  const { zoom, window } = shown.look;
+  const now = Date.now();
+  const when = zoom === null
+    ? `in the last ${window}`
+    : `from ${moment(zoom.from, now)} to ${moment(zoom.to, now)}`;
+  const sure = shown.missing > 0
+    ? `at least: ${whole(shown.missing)} of all drops are missing in this time`
+    : shown.exact
+    ? "exact"
+    : "nobody counted for a part of it (hatched)";
+  setText(
+    byId("drops-sum"),
+    `${whole(picture.total)} drops ${when}, ${sure}${isPaused ? "; paused" : ""}`,
+  );
+}
+
+function drawLegend(): void {
+  const { shown } = feed;
+  if (picture === undefined || shown === undefined) return;
+  legend.draw(picture, coloursOf(picture, shown.look.by), shown.look.by, hovered);
+}
+
+function drawAlerts(): void {
+  firing = alerts.draw(look.filters);
+  drawTitle();
+}
+
+function drawBar(): void {
+  bar.draw();
+  drawTitle();
+}
+
+function drawTitle(): void {
+  const title = `${firing > 0 ? `(${firing}) ` : ""}${status?.host ?? ""}: dropwatch`;
+  if (status !== undefined && document.title !== title) document.title = title;
+}
+
+function drawControls(): void {
+  const button = (name: string, attribute: string, isOn: boolean, run: () => void): HTMLElement =>
+    make("button", {
+      type: "button",
+      [attribute]: name,
+      "aria-pressed": String(isOn),
+      onclick: run,
+    }, name);
+  // They are made once: a button that is made anew loses the focus.
+  const by = byId("by");
+  if (by.dataset.fields !== fields.join()) {
+    by.dataset.fields = fields.join();
+    fill(by, ...fields.map((field) => button(field, "data-by", false, () => go({ by: field }))));
+  }
+  const window = byId("window");
+  if (window.childElementCount === 0) {
+    fill(
+      window,
+      ...timeWindows.map(({ name }) =>
+        button(name, "data-window", false, () => go({ window: name, zoom: null }))
+      ),
+    );
+  }
+  for (const each of by.querySelectorAll<HTMLElement>("button")) {
+    setAttributes(each, { "aria-pressed": String(each.dataset.by === look.by) });
+  }
+  for (const each of window.querySelectorAll<HTMLElement>("button")) {
+    const isOn = look.zoom === null && each.dataset.window === look.window;
+    setAttributes(each, { "aria-pressed": String(isOn) });
+  }
+  byId("live").hidden = look.zoom === null;
+  const pause = byId("pause");
+  setAttributes(pause, { "aria-pressed": String(isPaused) });
+  const filters = byId("filters");
+  filters.hidden = look.filters.length === 0;
+  fill(
+    filters,
+    ...look.filters.map((filter) =>
+      make(
+        "li",
+        { "data-filter": filter.field, "data-label": filter.label ?? "\\0" },
+        make("span", { class: "muted" }, `${filter.field} `),
+        labelName(filter.field, filter.label),
+        make("button", {
+          type: "button",
+          "aria-label": `Remove the filter ${filter.field} ${
+            labelName(filter.field, filter.label)
+          }`,
+          onclick: () => {
+            pick(filter);
+            (byId("filters").querySelector("button") ?? byId("chart")).focus();
+          },
+        }, "×"),
+      )
+    ),
+    look.filters.length > 1 && make(
+      "li",
+      { class: "clear" },
+      make("button", { type: "button", onclick: () => go({ filters: [] }) }, "Clear all"),
+    ),
+  );
+}
+
+/** Looks at something else; the URL says what, and the way back leads here. */
+function go(change: Partial<Look>, how: "push" | "replace" = "push"): void {
+  const next = { ...look, ...change };
+  const [before, after] = [writeLook(look), writeLook(next)];
+  if (before !== after) {
+    const url = after === "" ? location.pathname : after;
+    if (how === "push") history.pushState(null, "", url);
+    else history.replaceState(null, "", url);
+  }
+  show(next);
+}
+
+function show(next: Look): void {
+  const before = look;
+  look = next;
+  const [old, fresh] = [before, next].map(({ window, zoom, filters }) =>
+    JSON.stringify([window, zoom, filters])
+  );
+  drawControls();
+  if (old !== fresh || before.by !== next.by) void feed.load(next);
+  if (old !== fresh) void flame.load(next, serverNow || Date.now());
+  if (before.filters !== next.filters || before.alert !== next.alert) frame.ask(drawAlerts);
+  if (before.alert !== next.alert) panel.open(next.alert);
+  if (before.section !== next.section) jump(next.section);
+}
+
+function jump(section: string): void {
+  const target = section === "" ? byId("main") : byId(section);
+  target.scrollIntoView({ block: "start" });
+  for (const each of document.querySelectorAll<HTMLElement>("#sections a")) {
+    setAttributes(each, { "aria-current": each.dataset.section === section ? "true" : null });
+  }
+}
+
+async function readStatus(): Promise<void> {
+  const answer = await ask<ViewStatus>("/api/v1/status");
+  if ("failed" in answer) return;
+  const next = answer.value;
+  // The page is of another version than what it asks: the next one fits.
+  if (status !== undefined && status.version !== next.version) return location.reload();
+  status = next;
+  learnFields(next.history.fields);
+  if (next.lastTickAt !== null) {
+    const at = Date.parse(next.lastTickAt);
+    serverNow = Math.max(serverNow, at);
+    feed.startAt(at);
+  }
+  bar.status(next);
+  frame.ask(drawBar);
+}
+
+function learnFields(next: readonly string[]): void {
+  feed.fields(next);
+  if (next.join() === fields.join() || next.length === 0) return;
+  fields = next;
+  drawControls();
+}
+
+async function readAlerts(): Promise<void> {
+  const answer = await ask<{ readonly alerts: readonly ViewAlert[] }>("/api/v1/alerts");
+  if ("failed" in answer) {
+    setText(byId("alerts-sum"), failureText(answer.failed));
+    return;
+  }
+  alerts.set(answer.value.alerts);
+  frame.ask(drawAlerts);
+}
+
+/** Reads all that is shown: at first, and where what was read before is of another time. */
+async function readAll(): Promise<void> {
+  const drops = readStatus().then(() => {
+    if (!fields.includes(look.by)) go({ by: fields[0] ?? firstLook.by }, "replace");
+    return feed.load(look);
+  });
+  await Promise.all([drops, readAlerts(), rules.load(), silences.load()]);
+  if (look.alert !== "") panel.open(look.alert);
+  await Promise.all([flame.load(look, serverNow || Date.now()), outbox.load(), reasons.load()]);
+  wasSynced = Date.now();
+}
+
+let wasSynced = 0;
+const readers = {
+  status: readStatus,
+  rules: () => rules.load(),
+  silences: () => silences.load(),
+  outbox: () => outbox.load(),
+  alerts: readAlerts,
+} as const;
+
+let isStarted = false;
+function start(): void {
+  if (isStarted || isAsking()) return;
+  isStarted = true;
+  void readAll();
+}
+
+const stream = openStream({
+  hello(next, nextFields) {
+    heardAt = Date.now();
+    bar.down(undefined);
+    learnFields(nextFields);
+    const isOther = instance !== "" && instance !== next;
+    instance = next;
+    if (!isStarted) start();
+    else if (isOther) void readAll();
+    else void readStatus();
+    frame.ask(drawBar);
+  },
+  tick(tick) {
+    heardAt = Date.now();
+    serverNow = tick.at;
+    feed.tick(tick);
+    bar.tick(tick);
+    frame.ask(drawBar);
+  },
+  alert(alert) {
+    heardAt = Date.now();
+    alerts.put(alert);
+    panel.put(alert);
+    frame.ask(drawAlerts);
+  },
+  changed(what) {
+    heardAt = Date.now();
+    for (const each of what) void readers[each]?.();
+    panel.again();
+  },
+  reset: () => void readAll(),
+  down(since) {
+    bar.down(since);
+    frame.ask(drawBar);
+    // Whether it is there, and only wants to know who asks.
+    void readStatus();
+  },
+});
+
+/** Whether the server waits for a token: until it has it there is nothing to ask. */
+function isAsking(): boolean {
+  return byId<HTMLDialogElement>("login").open;
+}
+whenRefused(() => {
+  if (isAsking()) return;
+  stream.stop();
+  askToken(() => {
+    isStarted = true;
+    stream.again();
+    void readAll();
+  });
+});
+
+// A stream that a proxy holds back must not keep the page empty.
+setTimeout(start, 1500);
+
+const statusEvery = 5000;
+const flameEvery = 15_000;
+let flameAt = Date.now();
+let statusAt = Date.now();
+setInterval(() => {
+  if (isAsking()) return;
+  const now = Date.now();
+  const slow = document.hidden ? 6 : 1;
+  if (now - statusAt >= statusEvery * slow) {
+    statusAt = now;
+    void readStatus();
+  }
+  if (document.hidden) return;
+  const isLive = look.zoom === null && !isPaused;
+  if (isLive && !flame.isBusy && now - flameAt >= flameEvery) {
+    flameAt = now;
+    void flame.load(look, serverNow || now);
+  }
+  // What was added up tick by tick is read again now and then: keys that were small become large.
+  const every = Math.max(60_000, Math.min(300_000, windowOf(look.window).length / 5));
+  if (isLive && wasSynced > 0 && now - wasSynced >= every) {
+    wasSynced = now;
+    void feed.load(look);
+  }
+  const patience = Math.max(20_000, 5 * (status?.interval ?? 1000));
+  if (now - heardAt > patience && status?.state === "watching") {
+    bar.down(heardAt);
+    frame.ask(drawBar);
+    heardAt = now;
+    stream.again();
+  }
+}, 1000);
+
+function setPaused(is: boolean): void {
+  isPaused = is;
+  drawControls();
+  frame.ask(is ? drawDrops : takePicture);
+}
+
+const themes = [undefined, "light", "dark"] as const;
+function setTheme(theme: string | undefined): void {
+  const root = document.documentElement;
+  if (theme === undefined) delete root.dataset.theme;
+  else root.dataset.theme = theme;
+  const name = theme ?? "as the system has it";
+  setAttributes(byId("theme"), { "aria-label": `Theme: ${name}`, title: `Theme: ${name}` });
+  frame.ask(drawDrops);
+  flame.recolour();
+}
+function nextTheme(): void {
+  const now = document.documentElement.dataset.theme;
+  const next = themes[(themes.indexOf(now as "light") + 1) % themes.length];
+  remember("theme", next ?? null);
+  setTheme(next);
+}
+{
+  const kept = remembered("theme");
+  if (kept === "light" || kept === "dark") setTheme(kept);
+}
+dark.addEventListener("change", () => {
+  frame.ask(drawDrops);
+  flame.recolour();
+});
+
+byId("theme").addEventListener("click", nextTheme);
+byId("pause").addEventListener("click", () => setPaused(!isPaused));
+byId("live").addEventListener("click", () => go({ zoom: null }));
+for (const each of document.querySelectorAll<HTMLElement>("#sections a")) {
+  each.addEventListener("click", (event) => {
+    const { ctrlKey, metaKey, shiftKey } = event;
+    if (ctrlKey || metaKey || shiftKey) return;
+    event.preventDefault();
+    const section = each.dataset.section ?? "";
+    if (look.section === section) jump(section);
+    else go({ section });
+  });
+}
+addEventListener("popstate", () => show(readLook(location.search)));
+
+/** Puts the focus on the next alert of the list, or the one before. */
+function walkAlerts(by: 1 | -1): void {
+  const links = [...document.querySelectorAll<HTMLElement>("#alerts-now .alert-card h3 a")];
+  const at = links.indexOf(document.activeElement as HTMLElement);
+  links[at === -1 ? 0 : Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
+}
+
+listenToKeys([
+  {
+    key: "b",
+    does: "tell apart by the next field",
+    run: () => go({ by: fields[(fields.indexOf(look.by) + 1) % fields.length] ?? look.by }),
+  },
+  ...timeWindows.map(({ name }, i): Key => ({
+    key: String(i + 1),
+    does: `the last ${name}`,
+    run: () => go({ window: name, zoom: null }),
+  })),
+  { key: "p", does: "pause, or go on", run: () => setPaused(!isPaused) },
+  { key: "x", does: "remove all filters", run: () => go({ filters: [], zoom: null }) },
+  { key: "j", does: "next alert (Enter opens it)", run: () => walkAlerts(1) },
+  { key: "k", does: "alert before", run: () => walkAlerts(-1) },
+  ...([
+    ["d", "drops"],
+    ["a", "alerts"],
+    ["c", "culprits"],
+    ["f", "flame"],
+    ["r", "rules"],
+    ["s", "silences"],
+    ["o", "outbox"],
+  ] as const).filter(([, section]) => sections.includes(section)).map(([key, section]): Key => ({
+    key,
+    does: `go to ${section === "flame" ? "stacks" : section}`,
+    run: () => {
+      if (look.section === section) jump(section);
+      else go({ section });
+    },
+  })),
+  { key: "/", does: "search in the stacks", run: () => byId("flame-search").focus() },
+  { key: "t", does: "theme: system, light, dark", run: nextTheme },
+]);
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented) return;
+  if (document.querySelector("dialog[open]") === null && look.zoom !== null) go({ zoom: null });
+});
+
+keepTelling((at) => {
+  const now = Date.now();
+  return `${moment(at, now)} (${at > now ? "in " : ""}${span(now - at)}${at > now ? "" : " ago"})`;
+});
+drawControls();
+if (look.section !== "") jump(look.section);
