@@ -221,8 +221,12 @@ async function watchHere(
   } finally {
     end();
     // The screen is closed first, whatever it was that ended the run.
-    await shown?.finally(flush);
-    await rules.host.close();
+    try {
+      await shown;
+    } finally {
+      flush();
+      await rules.host.close();
+    }
   }
   return exitCode.done;
 }

@@ -88,12 +88,17 @@ export function openScreen(
   const stop = (): void => {
     if (!open) return;
     open = false;
-    // At once, since the next thing may be the end of the process.
+    // Where one of both fails the other is tried all the same: the terminal may be gone, or be full.
     try {
-      writeSync(output.fd, leave);
       input.setRawMode(false);
     } catch {
-      // The terminal is gone, and what it looked like with it.
+      // It is gone, and what it was like with it.
+    }
+    try {
+      // At once, since the next thing may be the end of the process.
+      writeSync(output.fd, leave);
+    } catch {
+      output.write(leave);
     }
   };
   const crash = (thrown: unknown): void => {
