@@ -40,6 +40,7 @@ import type { Watcher } from "./measure.ts";
 import { day } from "./day.ts";
 import { delivery } from "./delivery.ts";
 import { code, hang, keys } from "./rules.ts";
+import { view } from "./view.ts";
 
 /** A figure, what was promised, and whether it was kept; `null` where nothing was promised. */
 interface Row {
@@ -540,6 +541,7 @@ const all: Readonly<Record<string, () => Promise<void>>> = {
   code: () => code(add, folder, quick),
   hang: () => hang(add, folder),
   delivery: () => delivery(add, folder),
+  view: () => view(add, folder, quick),
 };
 try {
   for (const [name, part] of Object.entries(all)) {

@@ -40,6 +40,8 @@ const HOW_TO_GET_BUN = "install it with: npm install -g bun";
 const CANNOT_WATCH = 3;
 const FOR_DOCTOR = ["nft", "ip", "tc", "unshare", "nsenter"];
 const FOR_TESTS = ["gcc", "tmux", ...FOR_DOCTOR];
+/** As test/chromium.ts looks for it. */
+const BROWSERS = ["chromium", "google-chrome", "chromium-browser"];
 /** These don't ask the kernel, so they don't need bpftrace. */
 const WITHOUT_KERNEL = [
   "alerts",
@@ -97,6 +99,7 @@ async function test(args) {
   installDependencies(runtime);
   // The tests that need what is missing are skipped, or fail under DROPWATCH_KERNEL=required.
   bring(["bpftrace", ...FOR_TESTS], "the kernel tests");
+  bringBrowser();
   unpackServices();
   mountTracefs();
   // The directories are the project's, wherever it is started from.
@@ -295,6 +298,16 @@ function unpackServices() {
     const wanted = programs.map((names) => names.join(" or ")).join(" and ");
     say(`cannot unpack ${name}: ${failure}: the tests with it look for ${wanted} in PATH`);
   }
+}
+
+/**
+ * A browser for the dashboard's tests (test/chromium.ts), where there is none. By itself: a distribution
+ * that hasn't got it doesn't keep the others away.
+ */
+function bringBrowser() {
+  if (process.env["DROPWATCH_BROWSER"]) return;
+  if (missing(BROWSERS).length < BROWSERS.length) return;
+  bring(["chromium"], "the dashboard's tests");
 }
 
 /** systemd mounts it; a container or a small image may have no one who does. */

@@ -220,6 +220,49 @@ describe("those who look live", () => {
     expect(events.length).toBe(before);
   });
 
+  test("are told of very many alerts at once in one word, and the worst of them are shown", async () => {
+    const run = await start({
+      files: {
+        "a.ts": ruleText("Many", `severity: "info",`),
+        "b.ts": ruleText("Worst", `severity: "critical",`, `.count("5s").above(50)`),
+      },
+    });
+    const alerts: string[] = [];
+    const changed: string[] = [];
+    run.view.subscribe(({ event, data }) => {
+      if (event === "alert") alerts.push(data.alert);
+      if (event === "changed") changed.push(...data.what);
+    });
+    const ports = Array.from({ length: 2500 }, (_, i) => closed(i < 2499 ? 20 : 60, `${1000 + i}`));
+    await run.second(ports.flat());
+    await until(() => run.messages.length >= 400);
+    expect(alerts.length).toBe(200);
+    expect(run.view.status().alerts.firing).toBe(2501);
+    const shown = run.view.alerts();
+    expect([shown.length, shown[0]!.alert]).toEqual([2000, "Worst"]);
+    changed.splice(0);
+    await run.second([]);
+    await until(() => changed.includes("alerts"));
+  });
+
+  test("get the time of a tick in whole milliseconds, as they ask for what came since", async () => {
+    const driven = drivenSource({ at: 1_700_000_000_000.357 });
+    const run = await start({ files: { "a.ts": ruleText("Plain") }, driven });
+    const ats: number[] = [];
+    run.view.subscribe((event) => event.event === "tick" && ats.push(event.data.at));
+    await run.second(closed(10));
+    await until(() => ats.length > 0);
+    expect(ats).toEqual([1_700_000_001_000]);
+    const { total, from, to } = run.view.drops({
+      by: ["reason"],
+      where: {},
+      from: ats[0]! - 1000,
+      to: ats[0]!,
+      limit: 5,
+    });
+    expect([total, from, to]).toEqual([10, 1_700_000_000_000, 1_700_000_001_000]);
+  });
+
   test("get no more than 200 keys and their reasons in a tick, whole in sum", async () => {
     const { view, second } = await start();
     const ticks: ViewEvent[] = [];

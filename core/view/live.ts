@@ -45,6 +45,8 @@ import type {
 const mostResolved = 100;
 const mostAlerts = 2000;
 const mostKeys = 200;
+/** How many alerts are told of one by one between two ticks. */
+const mostTold = 200;
 /** How many combinations of reason and device there may be for metrics. */
 const mostTotals = 500;
 const mostMessages = 1000;
@@ -176,8 +178,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     });
   };
 
-  const active = (): ActiveAlert[] =>
-    watchesOf(current()).flatMap((watch) => watch.active()).slice(0, mostAlerts);
+  const active = (): ActiveAlert[] => watchesOf(current()).flatMap((watch) => watch.active());
   const ruleOf = (alert: string): CheckedRule | undefined =>
     current().rules.find((rule) => rule.alert === alert);
 
@@ -287,7 +288,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     drops: (query) => history.query({ ...query, limit: Math.min(query.limit, mostSeries) }),
     stacks: ({ where, from, to }) => stacks.of(where, from, to, history.cells(where, from, to)),
     alerts() {
-      const now = active().map(activeView);
+      const now = mostUrgent(active()).map(activeView);
       const fires = new Set(now.map(({ fingerprint }) => fingerprint));
       const over = [...resolved.values()].filter(({ fingerprint }) => !fires.has(fingerprint));
       return [...now.sort(worstFirst), ...over.reverse()];
@@ -305,7 +306,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
       const { cost, rules: lines } = explain();
       const plans = new Map(lines.map(({ alert, lines }) => [alert, lines]));
       const counts = new Map<string, { pending: number; firing: number }>();
-      for (const { rule, state } of watchesOf(current()).flatMap((watch) => watch.active())) {
+      for (const { rule, state } of active()) {
         const count = counts.get(rule.alert) ?? { pending: 0, firing: 0 };
         count[state.state]++;
         counts.set(rule.alert, count);
@@ -414,6 +415,13 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     return last.gap === undefined || last.gap.over ? "watching" : "down";
   };
 
+  /** How many alerts were told of since the last tick, or would have been. */
+  let told = 0;
+  /** Where very many change at once, those who look live read them all again, after the next tick. */
+  const tellAlert = (make: () => ViewAlert): void => {
+    if (++told <= mostTold) emit({ event: "alert", data: make() });
+  };
+
   /** Says what has changed since the last tick, of what isn't sent whole. */
   const tellChanges = (): void => {
     const rows = delivery.outbox();
@@ -440,7 +448,8 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     const what = (Object.keys(now) as (keyof typeof now)[])
       .filter((each) => now[each] !== shown[each]) as Changeable[];
     // Whom a silence keeps quiet is part of each alert.
-    if (what.includes("silences")) what.push("alerts");
+    if (what.includes("silences") || told > mostTold) what.push("alerts");
+    told = 0;
     shown = now;
     if (what.length > 0) emit({ event: "changed", data: { what } });
   };
@@ -450,7 +459,9 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     onTick(tick, plan) {
       const cells = readOverview(tick, plan);
       const gone = tick.gap?.seconds ?? 0;
-      const { at, seen, counted, other, lost: lostDrops } = tick;
+      const { seen, counted, other, lost: lostDrops } = tick;
+      // The kernel's clock tells nanoseconds; who asks for the time since a tick names milliseconds.
+      const at = Math.round(tick.at);
       const seconds = Math.max(0, tick.seconds - gone);
       // A tick that only tells of a gap counted nothing.
       if (seconds > 0 || seen > 0) {
@@ -492,7 +503,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
       const state = change === "inactive" ? undefined : { value, peak, total, since };
       if (state === undefined) return void emit({ event: "changed", data: { what: ["alerts"] } });
       const pending = { state: "pending" as const, held: since, ...state };
-      emit({ event: "alert", data: activeView({ rule, labels, state: pending }) });
+      tellAlert(() => activeView({ rule, labels, state: pending }));
     },
     onMessage({ data }) {
       const shadow = ruleOf(data.alert)?.mode === "shadow";
@@ -502,7 +513,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
         resolved.set(data.fingerprint, alert);
         if (resolved.size > mostResolved) resolved.delete(resolved.keys().next().value!);
       }
-      emit({ event: "alert", data: alert });
+      tellAlert(() => alert);
     },
     onRefused: (n) => void (lost.window += n),
     onReload: () => void (loadedAt = new Date().toISOString()),
@@ -523,6 +534,14 @@ function worstFirst(a: ViewAlert, b: ViewAlert): number {
   return states.indexOf(a.state) - states.indexOf(b.state) ||
     severities.indexOf(a.severity) - severities.indexOf(b.severity) ||
     b.startsAt.localeCompare(a.startsAt);
+}
+
+/** Those that fire before those that may, the severe ones first, where there are more than are shown. */
+function mostUrgent(alerts: readonly ActiveAlert[]): readonly ActiveAlert[] {
+  if (alerts.length <= mostAlerts) return alerts;
+  const rank = ({ rule, state }: ActiveAlert): number =>
+    states.indexOf(state.state) * severities.length + severities.indexOf(rule.severity);
+  return [...alerts].sort((a, b) => rank(a) - rank(b)).slice(0, mostAlerts);
 }
 
 /** The keys with the most drops, and the others by their reason. */

@@ -153,6 +153,16 @@ interface Kept {
   readonly reasons: Tick["reasons"];
 }
 
+/** What is known for a rule at a moment. */
+interface Asked {
+  readonly rule: CheckedRule;
+  readonly at: number;
+  /** Drops that fit, by the labels of the rule's `by`. */
+  readonly byLabels: ReadonlyMap<string, KeptDrops>;
+  /** The reasons that the rule asks for and that there were, the most frequent first. */
+  readonly reasons: readonly string[];
+}
+
 type KeptDrops = readonly (NonNullable<Tick["evidence"]>[number])[];
 
 /** The drops of ticks, each with whether a later moment knows of a retransmit of its flow. */
@@ -186,12 +196,35 @@ export function evidenceLog(
   let size = 0;
   let isKept = false;
   const counters = crossCheckLog(() => longest, world.names.reason);
+  /** What was asked for last: in a flood thousands of alerts of a rule ask at one moment. */
+  let last: Asked | undefined;
+
+  /** What there is for a rule at a moment. */
+  const look = (rule: CheckedRule, count: Count, at: number, window: number): Asked => {
+    if (last?.rule === rule && last.at === at) return last;
+    let fits = matchers.get(rule);
+    if (fits === undefined) matchers.set(rule, fits = dropMatcher(count.predicate, world));
+    const within = log.filter((kept) => kept.at > at - window);
+    const byLabels = new Map<string, KeptDrops[number][]>();
+    for (const kept of resolveLater(within)) {
+      if (!fits(kept.drop)) continue;
+      const key = JSON.stringify(rule.by.map((field) => kept.drop[field as FieldName] ?? ""));
+      const known = byLabels.get(key);
+      if (known === undefined) byLabels.set(key, [kept]);
+      else known.push(kept);
+    }
+    const { reasons } = splitPredicate(count.predicate);
+    const names = reasonsOf(within, reasons).map((id) => world.names.reason(id));
+    return last = { rule, at, byLabels, reasons: names };
+  };
   return {
     use(rules) {
       longest = longestOf(rules);
       matchers.clear();
+      last = undefined;
     },
     add(tick) {
+      last = undefined;
       counters.add(tick);
       const drops = tick.evidence ?? [];
       isKept ||= tick.evidence !== undefined;
@@ -213,19 +246,12 @@ export function evidenceLog(
       const [{ stream, span: window }] = streamsOf(rule.condition);
       if (!("count" in stream)) return undefined;
       const { count } = stream;
-      let fits = matchers.get(rule);
-      if (fits === undefined) matchers.set(rule, fits = dropMatcher(count.predicate, world));
-      const within = log.filter((kept) => kept.at > at - window);
-      const mine = resolveLater(within)
-        .filter(({ drop }) =>
-          rule.by.every((field) => (drop[field as FieldName] ?? "") === labels[field])
-        )
-        .filter(({ drop }) => fits(drop) && keeps(drop));
       if (!isKept) return undefined;
+      const { byLabels, reasons: known } = look(rule, count, at, window);
+      const key = JSON.stringify(rule.by.map((field) => labels[field]));
+      const mine = (byLabels.get(key) ?? []).filter(({ drop }) => keeps(drop));
       // In a flood of others a few drops can go by unseen: their labels tell what they can.
-      const { reasons: asked } = splitPredicate(count.predicate);
-      const told = mine.length > 0 ? mine : reasonsOf(within, asked)
-        .map((id) => world.names.reason(id))
+      const told = mine.length > 0 ? mine : known
         .filter((reason) => (labels.reason ?? reason) === reason)
         .slice(0, most.reasons)
         .map((reason) => ({ drop: { ...labels, reason }, at: "", n: 0 }));

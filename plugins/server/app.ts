@@ -1,6 +1,7 @@
 // The application: guards that every request passes, then the routes of the table, and nothing else.
 import { Hono } from "hono";
 import type { Context, MiddlewareHandler } from "hono";
+import { compress } from "hono/compress";
 import * as v from "valibot";
 import {
   badBody,
@@ -43,6 +44,9 @@ export function makeApp(
     throw notFound("the path", c.req.path, nearest(c.req.path, paths));
   });
   for (const guard of guards) app.use(guard);
+  // A page that begins reads some hundred kilobytes of JSON, maybe over a phone's network. The stream
+  // of events asks to be left as it is. Nothing secret is in an answer that others have a hand in.
+  app.use("/api/*", compress());
   const token = needToken(gate);
   for (const route of routes) {
     const handle = (c: Context<Asking>): Promise<Response> => answer(route, c, { view, work });

@@ -231,6 +231,31 @@ async function nextOf(events: EventReader, kind: string): Promise<unknown> {
   }
 }
 
+describe("an answer", () => {
+  test("that isn't read is given up, and what waits for it with it", async () => {
+    const body = new Uint8Array(16_000_000).fill(120);
+    const files = new Map([["/assets/large.bin", { body, type: "application/octet-stream" }]]);
+    const to = await start({ files: () => Promise.resolve(files), limits: { readTime: 300 } });
+    const lazy = client(to);
+    lazy.write(requestHead(to.server.url, "GET /assets/large.bin"));
+    await lazy.until("\r\n\r\n");
+    lazy.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    lazy.socket.resume();
+    await lazy.closed;
+    expect(lazy.got.length).toBeLessThan(body.length);
+    expect(to.log).toEqual([]);
+  }, 30_000);
+
+  test("that is read is whole", async () => {
+    const body = new Uint8Array(3_000_000).map((_, i) => i);
+    const files = new Map([["/assets/large.bin", { body, type: "application/octet-stream" }]]);
+    const to = await start({ files: () => Promise.resolve(files) });
+    const got = new Uint8Array(await (await to.ask("/assets/large.bin")).arrayBuffer());
+    expect(Buffer.compare(got, body)).toBe(0);
+  });
+});
+
 describe("work", () => {
   test("that an address asks for is bounded, however few its requests", async () => {
     const to = await start({ limits: { work: { perSecond: 1, burst: 1 } } });
@@ -306,6 +331,18 @@ describe("a stream of events", () => {
     expect(next?.event === "reset" || number(next?.id) === number(ids.at(-1)) + 1).toBe(true);
     await resumed.close();
   }, 60_000);
+
+  test("is cut off by none of the times that requests have", async () => {
+    const to = await start({
+      limits: { headerTime: 200, requestTime: 300, idleTime: 200, readTime: 300, heartbeat: 50 },
+    });
+    const reader = client(to);
+    reader.write(requestHead(to.server.url, "GET /api/v1/events"));
+    // Ten times as long as any of them.
+    await until(() => reader.got.split(": alive").length > 60 || reader.socket.destroyed, 20_000);
+    await to.run.second(closed(7));
+    expect(await reader.until(`"seen":7,`)).toContain(`"seen":7,`);
+  }, 30_000);
 
   test("ends when its session does", async () => {
     const to = await start({ token, limits: { heartbeat: 50 } });

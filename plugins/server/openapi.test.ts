@@ -6,6 +6,7 @@ import { DeliveryError } from "../../core/alert/sink.ts";
 import { readEvents, serve } from "../../test/server.ts";
 import type { Served } from "../../test/server.ts";
 import { closed, ruleText, until } from "../../test/run.ts";
+import { metricsFor } from "../metrics/openmetrics.ts";
 import { honoPath } from "./app.ts";
 import { defaultLimits } from "./limit.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -38,7 +39,7 @@ const options: ServerOptions = {
   token,
   log: () => {},
   files: () => Promise.resolve(new Map([["/", page], ["/assets/app-0123456789ab.js", page]])),
-  metrics: () => ({ body: "# EOF\n", type: "application/openmetrics-text" }),
+  metrics: metricsFor,
 };
 
 const plenty = { perSecond: 10_000, burst: 10_000 };
@@ -142,7 +143,11 @@ describe("the document", () => {
     const values = new Map<string, unknown>();
     for (const [path, method] of operations()) {
       const key = `${method} ${path}`;
-      const { status, value } = await call(path, method, { url: urls[key]!, body: bodies[key] });
+      const { status, value } = await call(path, method, {
+        url: urls[key]!,
+        body: bodies[key],
+        ...(path === "/metrics" ? { headers: { accept: "application/openmetrics-text" } } : {}),
+      });
       expect([key, status < 300]).toEqual([key, true]);
       values.set(key, value);
     }

@@ -48,6 +48,7 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
   let alert: ViewAlert | undefined;
   let timeline: ViewTimeline = [];
   let drawn = "";
+  let isPressed = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   close.addEventListener("click", () => dialog.close());
@@ -62,6 +63,16 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
   silence.addEventListener("click", () => {
     if (alert !== undefined) events.silence(alert);
   });
+
+  /** Whether somebody holds on to what is shown: presses, has marked a text, or reads of a reason. */
+  const isHeld = (): boolean => {
+    const selection = getSelection();
+    return isPressed || dialog.querySelector(":popover-open") !== null ||
+      (selection !== null && !selection.isCollapsed && body.contains(selection.anchorNode));
+  };
+  body.addEventListener("pointerdown", () => void (isPressed = true));
+  addEventListener("pointerup", () => void (isPressed = false));
+  addEventListener("pointercancel", () => void (isPressed = false));
 
   const draw = (): void => {
     if (fingerprint === "") return;
@@ -365,14 +376,14 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
     put(next) {
       if (next.fingerprint !== fingerprint) return;
       alert = next;
-      draw();
       this.again();
     },
     again() {
       if (fingerprint === "") return;
       timer ??= setTimeout(() => {
         timer = undefined;
-        if (fingerprint !== "") void load();
+        if (isHeld()) this.again();
+        else if (fingerprint !== "") void load();
       }, 1000);
     },
   };

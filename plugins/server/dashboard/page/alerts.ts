@@ -55,21 +55,26 @@ export function makeAlerts(
       ({ fingerprint }) =>
         make("article", { class: "alert-card", "data-fingerprint": fingerprint }),
       (card, alert) => {
-        // What an element shows is kept beside it, so that only what changed is made anew.
-        const text = JSON.stringify(alert);
-        if (shownIn.get(card) === text) return;
+        // Numbers change each second: what is clicked on must not be made anew between press and release.
+        const { state, severity, labels, startsAt, endsAt, shadow, silencedBy, inhibitedBy } =
+          alert;
+        const text = JSON.stringify(
+          [state, severity, labels, startsAt, endsAt, shadow, silencedBy, inhibitedBy],
+        );
+        if (shownIn.get(card) === text) return drawNumbers(card, alert);
         shownIn.set(card, text);
         const hadFocus = card.contains(document.activeElement);
         card.setAttribute("data-state", alert.state);
         card.setAttribute("data-severity", alert.severity);
         card.setAttribute("data-suppressed", String(isQuiet(alert)));
         fill(card, ...cardOf(alert));
+        drawNumbers(card, alert);
         if (hadFocus) card.querySelector<HTMLElement>("a")?.focus({ preventScroll: true });
       },
     );
 
   const cardOf = (alert: ViewAlert): Child[] => {
-    const { fingerprint, state, severity, labels, value, peak, total, exact } = alert;
+    const { fingerprint, state, severity, labels } = alert;
     const own = Object.entries(labels)
       .filter(([name]) => name !== "alertname" && name !== "severity");
     return [
@@ -98,7 +103,7 @@ export function makeAlerts(
             : ago(alert.startsAt, `${state} since `),
         ),
       ),
-      make("p", { class: "summary" }, summaryOf(alert)),
+      make("p", { class: "summary" }),
       own.length > 0 && make(
         "p",
         { class: "labels" },
@@ -107,15 +112,25 @@ export function makeAlerts(
       make(
         "p",
         { class: "numbers muted" },
-        `value ${short(value)}, peak ${short(peak)}, ${exact ? "" : "at least "}${whole(total)} ${
-          alert.health ? "times" : "drops"
-        }`,
+        make("span", { class: "values" }),
         ...quietOf(alert),
       ),
     ];
   };
 
-  const quietOf = ({ silencedBy, inhibitedBy, shadow }: ViewAlert): Child[] => [
+  const drawNumbers = (card: Element, alert: ViewAlert): void => {
+    const { value, peak, total, exact, health } = alert;
+    setText(card.querySelector(".summary")!, summaryOf(alert));
+    setText(
+      card.querySelector(".values")!,
+      `value ${short(value)}, peak ${short(peak)}, ${exact ? "" : "at least "}${whole(total)} ${
+        health ? "times" : "drops"
+      }`,
+    );
+  };
+
+  const quietOf = ({ silencedBy, inhibitedBy, shadow, health }: ViewAlert): Child[] => [
+    health && make("span", { class: "quiet" }, "about dropwatch itself"),
     silencedBy.length > 0 && make("span", { class: "quiet" }, "silenced"),
     inhibitedBy.length > 0 && make("span", { class: "quiet" }, "inhibited"),
     shadow && make("span", { class: "quiet" }, "shadow: nobody is told"),

@@ -269,3 +269,19 @@ describe("the history on a board", () => {
     expect(board.rates(board.rest)).toEqual([null, null, 0, 0, 0]);
   });
 });
+
+describe("a history", () => {
+  test("is shown with the rate of its last step, until a tick tells another", () => {
+    const history = makeHistory(["reason", "owner"]);
+    for (const [at, n] of [[10_000, 8], [11_000, 5]] as const) {
+      const cells: Cell[] = [[["NO_SOCKET", "A"], n], [["NO_SOCKET", "B"], 3]];
+      history.add({ at, seconds: 1, seen: n + 3, other: 0, lost: 0, cells });
+    }
+    const board = makeBoard({ step: 1000, size: 4, most: 10 });
+    const asked = { where: {}, from: 7000, to: 11_000, step: 1000, limit: 10 };
+    board.fill(history.query({ ...asked, by: ["owner"] }), ["owner"], 11_000);
+    expect(shown(board)).toEqual([["A", 13, 5], ["B", 6, 3]]);
+    board.add(tick(12_000, [[["B"], 7]]), same);
+    expect(shown(board)).toEqual([["A", 13, 0], ["B", 13, 7]]);
+  });
+});

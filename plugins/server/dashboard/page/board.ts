@@ -154,6 +154,11 @@ export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board 
           ? rest
           : find(by.map((field) => each.labels[field] ?? null));
         mine.total += each.total;
+        // Until a tick comes, what is shown as now is the last of what was: a zero would be wrong.
+        if (mine !== rest) {
+          mine.now = each.values[steps - 1] ?? 0;
+          if (mine.now > 0) current.push(mine);
+        }
         times.forEach(({ seconds, shares }, i) => {
           for (const [at, share] of shares) {
             mine.drops[at]! += (each.values[i] ?? 0) * seconds * share;

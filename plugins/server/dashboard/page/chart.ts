@@ -71,7 +71,7 @@ export function makeChart(root: HTMLElement, events: ChartEvents): Chart {
         grid: { show: false },
         ticks: { stroke: () => theme.line, size: 4 },
         font: "12px system-ui, sans-serif",
-        space: 70,
+        space: 52,
         size: 34,
         // The day and the hour each on a line of its own, and no AM.
         values: (_, at, _axis, _space, increment) =>
@@ -117,10 +117,13 @@ export function makeChart(root: HTMLElement, events: ChartEvents): Chart {
     // What the canvas shows is told by the legend's table.
     setAttributes(plot.root, { "aria-hidden": "true" });
     let pressed = 0;
-    plot.over.addEventListener("pointerdown", ({ clientX }) => void (pressed = clientX));
+    plot.over.addEventListener("pointerdown", ({ clientX, pointerType }) => {
+      // A finger that taps wants to see a moment; the legend is what it filters by.
+      pressed = pointerType === "mouse" ? clientX : NaN;
+    });
     plot.over.addEventListener("click", ({ clientX }) => {
       const { left = -1, top = -1 } = plot!.cursor;
-      if (picture === undefined || left < 0 || Math.abs(clientX - pressed) > 4) return;
+      if (picture === undefined || left < 0 || !(Math.abs(clientX - pressed) <= 4)) return;
       const found = seriesAt(picture, stepAt(plot!, left), plot!.posToVal(top, "y"));
       if (found !== undefined) events.pick(found);
     });

@@ -41,14 +41,28 @@ export function setAttributes(element: Element, attributes: Attributes): void {
     else if (value === null || value === undefined || value === false) {
       element.removeAttribute(name);
     } else {
-      const text = value === true ? "" : String(value);
+      const said = name === "title" || name === "aria-label";
+      const text = value === true ? "" : said ? visible(String(value)) : String(value);
       if (element.getAttribute(name) !== text) element.setAttribute(name, text);
     }
   }
 }
 
 const present = (children: readonly Child[]): (Node | string)[] =>
-  children.filter((child) => child !== null && child !== undefined && child !== false);
+  children.filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => typeof child === "string" ? visible(child) : child);
+
+const unseen =
+  // deno-lint-ignore no-control-regex
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/**
+ * Text with what can't be seen, or turns other text around, written out: `\u202e`. A process called
+ * `\u202egnp.exe` would look like one called `exe.png`, and turn the rest of its line around.
+ */
+function visible(text: string): string {
+  return text.replace(unseen, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
 
 export function fill(parent: Element, ...children: readonly Child[]): void {
   parent.replaceChildren(...present(children));
@@ -56,7 +70,8 @@ export function fill(parent: Element, ...children: readonly Child[]): void {
 
 /** Sets a text where it is another one: what stays the same costs no layout. */
 export function setText(node: Node, text: string): void {
-  if (node.textContent !== text) node.textContent = text;
+  const shown = visible(text);
+  if (node.textContent !== shown) node.textContent = shown;
 }
 
 /** The element that page.html has under an id. */

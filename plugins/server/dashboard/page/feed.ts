@@ -1,8 +1,7 @@
 // The drops that the page shows: the history of its time, and then tick by tick. Two boards of it: one
 // for the chart, by one field, and a coarser one for the culprits, by all of them.
 import type { Drops, HistoryLabel, ViewTick } from "../../../../core/view/view.ts";
-import { ask } from "./api.ts";
-import type { Failure } from "./api.ts";
+import type { Answer, Failure } from "./api.ts";
 import { makeBoard } from "./board.ts";
 import type { Board } from "./board.ts";
 import { addFilters, filterTest, windowOf, zoomStep } from "./look.ts";
@@ -28,7 +27,7 @@ export interface Feed {
   /** What the ticks' labels are, in their order. */
   fields(fields: readonly string[]): void;
   tick(tick: ViewTick): void;
-  /** The moment up to which the server had counted, where no tick came yet. */
+  /** The moment up to which the server had counted, where no later tick came yet. */
   startAt(at: number): void;
 }
 
@@ -41,14 +40,18 @@ const sparkSteps = 60;
 /** Ticks that came while the history was on its way; it takes seconds at most. */
 const mostWaiting = 600;
 
+/** `read` asks for drops; `failed` is called with why that gave none, and with undefined once it did. */
 export function makeFeed(
+  read: (path: string) => Promise<Answer<Drops>>,
   changed: (what: "history" | "tick") => void,
   failed: (failure: Failure | undefined) => void,
 ): Feed {
   let shown: Shown | undefined;
   let fields: readonly string[] = [];
   let last = 0;
-  let loading = 0;
+  /** How often something was asked for: only the last answer counts. */
+  let turn = 0;
+  let isLoading = false;
   let waiting: ViewTick[] = [];
   let charted: (labels: readonly HistoryLabel[]) => readonly HistoryLabel[] | undefined = () =>
     undefined;
@@ -73,7 +76,7 @@ export function makeFeed(
       return shown;
     },
     startAt(at) {
-      if (last === 0) last = at;
+      last = Math.max(last, at);
     },
     fields(next) {
       fields = next;
@@ -81,7 +84,7 @@ export function makeFeed(
     },
     tick(tick) {
       last = tick.at;
-      if (loading > 0) {
+      if (isLoading) {
         waiting.push(tick);
         if (waiting.length > mostWaiting) waiting.shift();
       }
@@ -90,16 +93,17 @@ export function makeFeed(
       changed("tick");
     },
     async load(look) {
-      const turn = ++loading;
+      const mine = ++turn;
+      isLoading = true;
       const own = culpritFields.filter((field) => fields.length === 0 || fields.includes(field));
       const [until, chart, culprits] = boardsOf(look, last || Date.now());
       const [first, second] = await Promise.all([
-        ask<Drops>(pathOf(look, chart, until, [look.by], 50)),
-        ask<Drops>(pathOf(look, culprits, until, own, 200)),
+        read(pathOf(look, chart, until, [look.by], 50)),
+        read(pathOf(look, culprits, until, own, 200)),
       ]);
       // Somebody looks at something else by now.
-      if (turn !== loading) return;
-      loading = 0;
+      if (mine !== turn) return;
+      isLoading = false;
       const ticks = waiting;
       waiting = [];
       if ("failed" in first || "failed" in second) {

@@ -31,7 +31,7 @@
 //   #login[open]                input[name=token], #login-error
 //   #help[open]                 the keys
 //   html[data-theme]            light or dark; absent where it is as the system has it (#theme)
-import type { ViewAlert, ViewStatus } from "../../../../core/view/view.ts";
+import type { Drops, ViewAlert, ViewStatus } from "../../../../core/view/view.ts";
 import { makeAlertPanel } from "./alert_panel.ts";
 import { makeAlerts } from "./alerts.ts";
 import { ask, failureText, whenRefused } from "./api.ts";
@@ -40,8 +40,9 @@ import { keyOf } from "./board.ts";
 import type { Series } from "./board.ts";
 import { makeChart, mostSeries } from "./chart.ts";
 import { makeColours, palette, restColour } from "./colour.ts";
+import { makeControls } from "./controls.ts";
 import { makeCulprits } from "./culprits.ts";
-import { byId, fill, keepTelling, make, makeFrame, setAttributes, setText } from "./element.ts";
+import { byId, keepTelling, makeFrame, setAttributes, setText } from "./element.ts";
 import { culpritFields, makeFeed } from "./feed.ts";
 import { makeFlame } from "./flame.ts";
 import { listenToKeys } from "./keys.ts";
@@ -61,13 +62,13 @@ import {
 import type { Filter, Look } from "./look.ts";
 import { makeOutbox } from "./outbox.ts";
 import { makeReasons } from "./reasons.ts";
-import { remember, remembered } from "./remembered.ts";
 import { makeRules } from "./rules.ts";
 import { makeSilences } from "./silences.ts";
 import { pictureOf } from "./stacking.ts";
 import type { Picture } from "./stacking.ts";
 import { openStream } from "./stream.ts";
-import { labelName, moment, span, whole } from "./words.ts";
+import { makeTheme, tint } from "./theme.ts";
+import { moment, span, whole } from "./words.ts";
 
 let look = readLook(location.search);
 let status: ViewStatus | undefined;
@@ -81,33 +82,35 @@ let isPaused = false;
 let picture: Picture | undefined;
 let hovered: number | null = null;
 let firing = 0;
+/** The drops that are looked at couldn't be read. */
+let isMissing = false;
 
 const frame = makeFrame();
 const colours = makeColours();
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const isDark = (): boolean => {
-  const { theme } = document.documentElement.dataset;
-  return theme === undefined ? dark.matches : theme === "dark";
-};
-const tint = (pair: readonly [string, string]): string => pair[isDark() ? 1 : 0];
-
 const bar = makeBar();
 const reasons = makeReasons(() => {
   frame.ask(drawDrops);
 });
 const feed = makeFeed(
+  (path) => ask<Drops>(path),
   (what) => {
     if (what === "history" || !isPaused) frame.ask(takePicture);
   },
   (failure) => {
+    // What may work a moment later is tried again.
+    isMissing = failure !== undefined &&
+      (failure.status === 0 || failure.status === 429 || failure.status >= 500);
     byId("drops-sum").classList.toggle("error", failure !== undefined);
     if (failure !== undefined) setText(byId("drops-sum"), failureText(failure));
   },
 );
 const pick = (filter: Filter): void => go({ filters: toggleFilter(look.filters, filter) });
 const pickSeries = ({ key, labels }: Series): void => {
-  if (key !== "rest") pick({ field: look.by, label: labels[0] ?? null });
+  // Of what is shown: what is asked for may still be on its way.
+  const field = feed.shown?.look.by;
+  if (key !== "rest" && field !== undefined) pick({ field, label: labels[0] ?? null });
 };
+const controls = makeControls((change) => go(change), pick);
 const chart = makeChart(byId("chart"), {
   hover(step) {
     hovered = step;
@@ -210,66 +213,7 @@ function drawTitle(): void {
 }
 
 function drawControls(): void {
-  const button = (name: string, attribute: string, isOn: boolean, run: () => void): HTMLElement =>
-    make("button", {
-      type: "button",
-      [attribute]: name,
-      "aria-pressed": String(isOn),
-      onclick: run,
-    }, name);
-  // They are made once: a button that is made anew loses the focus.
-  const by = byId("by");
-  if (by.dataset.fields !== fields.join()) {
-    by.dataset.fields = fields.join();
-    fill(by, ...fields.map((field) => button(field, "data-by", false, () => go({ by: field }))));
-  }
-  const window = byId("window");
-  if (window.childElementCount === 0) {
-    fill(
-      window,
-      ...timeWindows.map(({ name }) =>
-        button(name, "data-window", false, () => go({ window: name, zoom: null }))
-      ),
-    );
-  }
-  for (const each of by.querySelectorAll<HTMLElement>("button")) {
-    setAttributes(each, { "aria-pressed": String(each.dataset.by === look.by) });
-  }
-  for (const each of window.querySelectorAll<HTMLElement>("button")) {
-    const isOn = look.zoom === null && each.dataset.window === look.window;
-    setAttributes(each, { "aria-pressed": String(isOn) });
-  }
-  byId("live").hidden = look.zoom === null;
-  const pause = byId("pause");
-  setAttributes(pause, { "aria-pressed": String(isPaused) });
-  const filters = byId("filters");
-  filters.hidden = look.filters.length === 0;
-  fill(
-    filters,
-    ...look.filters.map((filter) =>
-      make(
-        "li",
-        { "data-filter": filter.field, "data-label": filter.label ?? "\\0" },
-        make("span", { class: "muted" }, `${filter.field} `),
-        labelName(filter.field, filter.label),
-        make("button", {
-          type: "button",
-          "aria-label": `Remove the filter ${filter.field} ${
-            labelName(filter.field, filter.label)
-          }`,
-          onclick: () => {
-            pick(filter);
-            (byId("filters").querySelector("button") ?? byId("chart")).focus();
-          },
-        }, "×"),
-      )
-    ),
-    look.filters.length > 1 && make(
-      "li",
-      { class: "clear" },
-      make("button", { type: "button", onclick: () => go({ filters: [] }) }, "Clear all"),
-    ),
-  );
+  controls.draw(look, fields, isPaused);
 }
 
 /** Looks at something else; the URL says what, and the way back leads here. */
@@ -362,22 +306,20 @@ const readers = {
 } as const;
 
 let isStarted = false;
-function start(): void {
-  if (isStarted || isAsking()) return;
+function readFirst(): void {
   isStarted = true;
   void readAll();
 }
 
 const stream = openStream({
-  hello(next, nextFields) {
+  hello(next, nextFields, isResumed) {
     heardAt = Date.now();
     bar.down(undefined);
     learnFields(nextFields);
-    const isOther = instance !== "" && instance !== next;
+    // Where the stream goes on where it was, nothing was missed.
+    if (isResumed && instance === next) void readStatus();
+    else readFirst();
     instance = next;
-    if (!isStarted) start();
-    else if (isOther) void readAll();
-    else void readStatus();
     frame.ask(drawBar);
   },
   tick(tick) {
@@ -414,15 +356,14 @@ function isAsking(): boolean {
 whenRefused(() => {
   if (isAsking()) return;
   stream.stop();
-  askToken(() => {
-    isStarted = true;
-    stream.again();
-    void readAll();
-  });
+  askToken(() => stream.again());
 });
 
 // A stream that a proxy holds back must not keep the page empty.
-setTimeout(start, 1500);
+setTimeout(() => {
+  if (!isStarted && !isAsking()) readFirst();
+}, 1500);
+void readStatus();
 
 const statusEvery = 5000;
 const flameEvery = 15_000;
@@ -435,6 +376,7 @@ setInterval(() => {
   if (now - statusAt >= statusEvery * slow) {
     statusAt = now;
     void readStatus();
+    if (isMissing) void feed.load(look);
   }
   if (document.hidden) return;
   const isLive = look.zoom === null && !isPaused;
@@ -463,34 +405,12 @@ function setPaused(is: boolean): void {
   frame.ask(is ? drawDrops : takePicture);
 }
 
-const themes = [undefined, "light", "dark"] as const;
-function setTheme(theme: string | undefined): void {
-  const root = document.documentElement;
-  if (theme === undefined) delete root.dataset.theme;
-  else root.dataset.theme = theme;
-  const name = theme ?? "as the system has it";
-  setAttributes(byId("theme"), { "aria-label": `Theme: ${name}`, title: `Theme: ${name}` });
-  frame.ask(drawDrops);
-  flame.recolour();
-}
-function nextTheme(): void {
-  const now = document.documentElement.dataset.theme;
-  const next = themes[(themes.indexOf(now as "light") + 1) % themes.length];
-  remember("theme", next ?? null);
-  setTheme(next);
-}
-{
-  const kept = remembered("theme");
-  if (kept === "light" || kept === "dark") setTheme(kept);
-}
-dark.addEventListener("change", () => {
+const theme = makeTheme(() => {
   frame.ask(drawDrops);
   flame.recolour();
 });
 
-byId("theme").addEventListener("click", nextTheme);
 byId("pause").addEventListener("click", () => setPaused(!isPaused));
-byId("live").addEventListener("click", () => go({ zoom: null }));
 for (const each of document.querySelectorAll<HTMLElement>("#sections a")) {
   each.addEventListener("click", (event) => {
     const { ctrlKey, metaKey, shiftKey } = event;
@@ -542,7 +462,7 @@ listenToKeys([
     },
   })),
   { key: "/", does: "search in the stacks", run: () => byId("flame-search").focus() },
-  { key: "t", does: "theme: system, light, dark", run: nextTheme },
+  { key: "t", does: "theme: system, light, dark", run: theme.next },
 ]);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.defaultPrevented) return;

@@ -45,10 +45,14 @@ export function makeRules(): Rules {
         ({ alert, file, line }) => JSON.stringify([alert, file, line]),
         ({ alert }) => make("details", { class: "rule", "data-rule": alert }),
         (element, rule) => {
-          const text = JSON.stringify(rule);
-          if (shownIn.get(element) === text) return;
+          const { pending, firing, total, ...rest } = rule;
+          const text = JSON.stringify(rest);
+          if (shownIn.get(element) !== text) draw(element, rule);
           shownIn.set(element, text);
-          draw(element, rule);
+          setText(
+            element.querySelector(".rule-numbers")!,
+            `${firing} firing, ${pending} pending, ${whole(total)} drops matched`,
+          );
         },
       );
     },
@@ -58,8 +62,7 @@ export function makeRules(): Rules {
 const shownIn = new WeakMap<Element, string>();
 
 function draw(element: Element, rule: ViewRule): void {
-  const { alert, file, line, severity, by, state, pending, firing, total, shadow, plan, why } =
-    rule;
+  const { alert, file, line, severity, by, state, shadow, plan, why } = rule;
   const hadFocus = element.contains(document.activeElement);
   element.setAttribute("data-state", state);
   fill(
@@ -70,11 +73,7 @@ function draw(element: Element, rule: ViewRule): void {
       make("span", { class: "state", "data-state": state }, state),
       make("strong", { class: "rule-name" }, alert),
       shadow && make("span", { class: "quiet" }, "shadow"),
-      make(
-        "span",
-        { class: "muted rule-numbers" },
-        `${firing} firing, ${pending} pending, ${whole(total)} drops matched`,
-      ),
+      make("span", { class: "muted rule-numbers" }),
     ),
     make(
       "div",

@@ -3,8 +3,8 @@
 import type { Changeable, ViewAlert, ViewTick } from "../../../../core/view/view.ts";
 
 export interface StreamEvents {
-  /** The stream is there, first or again. */
-  hello(instance: string, fields: readonly string[]): void;
+  /** The stream is there. `isResumed`: it says what was missed, if it is of the same instance. */
+  hello(instance: string, fields: readonly string[], isResumed: boolean): void;
   tick(tick: ViewTick): void;
   alert(alert: ViewAlert): void;
   changed(what: readonly Changeable[]): void;
@@ -32,6 +32,7 @@ export function openStream(events: StreamEvents): Stream {
     clearTimeout(timer);
     source?.close();
     const mine = source = new EventSource("/api/v1/events");
+    let isResumed = false;
     const on = (name: string, call: (data: unknown) => void): void => {
       mine.addEventListener(name, (event) => {
         if (mine === source) call(JSON.parse((event as MessageEvent<string>).data || "null"));
@@ -41,7 +42,8 @@ export function openStream(events: StreamEvents): Stream {
       wait = 1000;
       since = undefined;
       const { instance, fields } = data as { instance: string; fields: readonly string[] };
-      events.hello(instance, fields);
+      events.hello(instance, fields, isResumed);
+      isResumed = true;
     });
     on("tick", (data) => events.tick(data as ViewTick));
     on("alert", (data) => events.alert(data as ViewAlert));
