@@ -68,7 +68,6 @@ function fill(
 function flood(add: Add, quick: boolean): void {
   const seconds = quick ? 300 : 3600;
   for (const fresh of [false, true]) {
-    globalThis.gc?.();
     const before = process.memoryUsage().heapUsed;
     const history = makeHistory(overview.by);
     const { times } = fill(history, seconds, 10_000, fresh);

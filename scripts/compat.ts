@@ -22,7 +22,15 @@ const SUITES = ["trixie", "sid"];
 const TESTS = "./test/kernel/";
 
 /** What dropwatch makes of its own: the same whatever bpftrace says, once it is understood. */
-const WITHOUT_DIFFERENCE = ["doctor", "knowledge", "main_job", "netns", "record", "reload"];
+const WITHOUT_DIFFERENCE = [
+  "dashboard",
+  "doctor",
+  "knowledge",
+  "main_job",
+  "netns",
+  "record",
+  "reload",
+];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const base = process.env["DROPWATCH_COMPAT_DIR"] || join(root, ".cache/compat");

@@ -195,7 +195,8 @@ async function recordTop(url: string): Promise<string> {
     for (let i = 0; i < 100 && !look().join().includes("statsd"); i++) await sleep(100);
     await sleep(2000);
     for (let second = 0; second < 10; second++) {
-      if (second === 5) tmux("send-keys", "-t", "top", "Down");
+      if (second === 4) tmux("send-keys", "-t", "top", "Down");
+      if (second === 6) tmux("send-keys", "-t", "top", "d");
       screens.push({ lines: look(), seconds: 1 });
       await sleep(1000);
     }

@@ -107,6 +107,9 @@ function readScreen(lines: readonly string[]): Run[][] {
 /** One character: its width and a line's height, in pixels. */
 const [width, height, size, margin] = [8.4, 18, 14, 12];
 
+/** The height of a whole bar: those of two lines don't touch. */
+const tallest = 16;
+
 const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
 const pixels = (value: number): string => String(Math.round(value * 10) / 10);
@@ -122,15 +125,28 @@ function drawLine(runs: readonly Run[]): string {
     if (background !== undefined) {
       drawn.push(`<rect x="${x}" width="${length}" height="${height}" fill="${background}"/>`);
     }
-    if (text.trim() !== "") {
+    const letters = text.replace(/[▁-█]/g, " ");
+    if (letters.trim() !== "") {
       const more = `${bold ? ` font-weight="bold"` : ""}${dim ? ` opacity=".6"` : ""}${
         underline ? ` text-decoration="underline"` : ""
       }${colour === ink ? "" : ` fill="${colour}"`}`;
       // With a length of its own, a line is as long in every font.
       drawn.push(
         `<text x="${x}" y="${size - 1}" textLength="${length}" xml:space="preserve"${more}>${
-          escaped(text)
+          escaped(letters)
         }</text>`,
+      );
+    }
+    // Bars are drawn: as letters they would have gaps between them, in each font others.
+    for (const { 0: bars, index } of text.matchAll(/([▁-█])\1*/g)) {
+      const high = tallest * (bars.charCodeAt(0) - 0x2580) / 8;
+      const at = column + [...text.slice(0, index)].length;
+      drawn.push(
+        `<rect x="${pixels(at * width)}" y="${pixels(height - high)}" width="${
+          pixels(bars.length * width)
+        }" height="${pixels(high)}"${dim ? ` opacity=".6"` : ""}${
+          colour === ink ? "" : ` fill="${colour}"`
+        }/>`,
       );
     }
     return drawn;

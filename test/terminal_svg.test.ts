@@ -34,6 +34,14 @@ describe("a picture of a terminal", () => {
     expect(svg).toContain(`<rect x="16.8" width="16.8" height="18" fill="#61afef"/>`);
   });
 
+  test("draws bars, so that there are no gaps between them in any font", () => {
+    const svg = draw("a ▄▄█ \x1b[31m▁");
+    expect(texts(svg)).toEqual(["0: a     "]);
+    expect(svg).toContain(`<rect x="16.8" y="10" width="16.8" height="8"/>`);
+    expect(svg).toContain(`<rect x="33.6" y="2" width="8.4" height="16"/>`);
+    expect(svg).toContain(`<rect x="50.4" y="16" width="8.4" height="2" fill="#e0626c"/>`);
+  });
+
   test("goes on with a style over the end of a line", () => {
     expect(texts(draw("\x1b[32ma", "b\x1b[m", "c")))
       .toEqual([`0 fill="#98c379": a`, `0 fill="#98c379": b`, "0: c"]);

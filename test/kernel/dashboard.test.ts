@@ -194,7 +194,7 @@ describe("the dashboard", () => {
       page.evaluate(`document.querySelector("#chart canvas").toDataURL()`);
     const before = await chart();
     await until(async () => await chart() !== before, "the chart moves");
-    const found = page.locator("#culprits tr[data-culprit]", { hasText: culprit });
+    const found = page.locator("#culprits tr[data-culprit]", { hasText: culprit }).first();
     expect(await found.locator("[data-field=owner]").textContent()).toBe(culprit);
     expect(await found.locator("[data-field=reason]").textContent()).toContain("SOCKET_FILTER");
   });
@@ -229,7 +229,7 @@ describe("the dashboard", () => {
       const others = toldOf(culprit);
       await until(() => toldOf(culprit) > others + 1, "others are told");
       const [told, more] = [toldOf("dw-late"), toldOf(culprit)];
-      await until(() => toldOf(culprit) > more + 2, "others are told again and again");
+      await until(() => toldOf(culprit) > more + 1, "others are told again and again");
       expect(toldOf("dw-late")).toBe(told);
 
       await page.locator("#alert-close").click();
@@ -468,16 +468,16 @@ describe("the dashboard", () => {
     const { url, namespaces } = await started();
     const page = await browser.open(url);
     await page.locator("#by button[data-by=dport]").click();
-    const seconds = 12;
-    const flood = async (port: number, ports: number, rate: number): Promise<void> => {
-      const { a, b } = namespaces;
-      const target = { netns: a.netns, address: b.v4, port, ports };
-      const traffic = await startTraffic("no-socket", { ...target, rate, count: seconds * rate });
-      life!.traffic.push(traffic);
-      traffic.go();
-      await traffic.done;
-    };
-    const floods = Promise.all([flood(20_000, 10_000, 10_000), flood(40_000, 500, 4000)]);
+    const flood = (port: number, ports: number, rate: number): Promise<Traffic> =>
+      send("no-socket", {
+        netns: namespaces.a.netns,
+        address: namespaces.b.v4,
+        port,
+        ports,
+        rate,
+        count: 60 * rate,
+      });
+    const floods = [await flood(20_000, 10_000, 10_000), await flood(40_000, 500, 4000)];
     await page.locator("#alerts [data-fingerprint]", { hasText: "Scanned" }).first().waitFor();
     const devtools = await page.context().newCDPSession(page);
     await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
@@ -488,7 +488,11 @@ describe("the dashboard", () => {
     };
     const before = await used();
     await page.evaluate(`{
-      globalThis.smooth = { frames: 0, longest: 0, from: performance.now() };
+      globalThis.smooth = { frames: 0, longest: 0, ticks: 0, from: performance.now() };
+      new MutationObserver(() => smooth.ticks++).observe(
+        document.querySelector("#last-tick"),
+        { childList: true, characterData: true, subtree: true },
+      );
       new PerformanceObserver((list) => {
         for (const { duration } of list.getEntries()) {
           smooth.longest = Math.max(smooth.longest, duration);
@@ -500,13 +504,14 @@ describe("the dashboard", () => {
       };
       requestAnimationFrame(count);
     }`);
-    await floods;
+    await until(async () => await page.evaluate("smooth.ticks >= 5") === true, "five ticks come");
     const busy = await used() - before;
     const { frames, longest, seconds: passed, elements } = await page.evaluate(`({
       ...smooth,
       seconds: (performance.now() - smooth.from) / 1000,
       elements: document.querySelectorAll("*").length,
     })`) as Record<"frames" | "longest" | "seconds" | "elements", number>;
+    for (const traffic of floods) await traffic.stop();
     expect(passed).toBeGreaterThan(3);
     expect(busy / passed).toBeLessThan(0.5);
     // On a machine of its own there is no long task, and 53 frames a second. These are wall times: where
