@@ -1,5 +1,6 @@
 // What a command of the command line is.
 import type { Given, OptionName } from "./option.ts";
+import type { Screen, ScreenListeners } from "./top/screen.ts";
 
 /** Where a command reads from and writes to. */
 export interface Terminal {
@@ -8,13 +9,18 @@ export interface Terminal {
   /** Standard error: everything that people should know. */
   log(text: string): void;
   /**
-   * How far a command is, on standard error: one line that is written over. Undefined where standard
-   * error is no terminal.
+   * How far a command is, on standard error: one line that is written over, and taken away by an empty
+   * one. Undefined where standard error is no terminal.
    */
   readonly status?: ((text: string) => void) | undefined;
   /** Whether standard output is a terminal that may be coloured. */
   readonly colour: boolean;
   readonly isTerminal: boolean;
+  /**
+   * Takes the whole terminal, for a command that draws on it and reads keys. Undefined where standard
+   * input or output is no terminal.
+   */
+  readonly openScreen?: ((listeners: ScreenListeners) => Screen) | undefined;
   /** Aborted on SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
   /** From now on SIGHUP calls this, and doesn't end the program. */

@@ -14,11 +14,13 @@ import { silenceCommand } from "./commands/silence.ts";
 import { sinkCommand } from "./commands/sink.ts";
 import { stacksCommand } from "./commands/stacks.ts";
 import { tailCommand } from "./commands/tail.ts";
+import { topCommand } from "./commands/top.ts";
 import { testCommand } from "./commands/run_tests.ts";
 import { watchCommand } from "./commands/watch.ts";
 
 export const commands: readonly Command[] = [
   watchCommand,
+  topCommand,
   tailCommand,
   stacksCommand,
   recordCommand,

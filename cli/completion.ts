@@ -7,6 +7,7 @@ import { sinkUsages } from "../plugins/sinks/registry.ts";
 import type { Command } from "./command.ts";
 import { options } from "./option.ts";
 import type { OptionName } from "./option.ts";
+import { sortKeys } from "./top/row.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -30,6 +31,8 @@ function valuesOf(name: OptionName): Values {
       return ["bpftrace", "replay:"];
     case "FIELDS":
       return fieldNames;
+    case "COLUMN":
+      return sortKeys;
     case "NAME":
       return name === "reason" ? Object.keys(knowledge) : undefined;
     case "FORMAT":

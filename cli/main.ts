@@ -13,6 +13,9 @@ import type { Command, Terminal } from "./command.ts";
 import { commands } from "./commands.ts";
 import { watchCommand } from "./commands/watch.ts";
 import { optionHelp, readOptions } from "./option.ts";
+import { openScreen } from "./top/screen.ts";
+import type { Screen, ScreenListeners } from "./top/screen.ts";
+import { barStyleOf } from "./top/spark.ts";
 import { version } from "./version.ts";
 
 function overview(): string {
@@ -103,7 +106,8 @@ function openTerminal(): Terminal {
     if (status !== "") process.stderr.write("\r\x1b[K");
     status = "";
   };
-  return {
+  const colour = isTerminal && (process.env.NO_COLOR ?? "") === "";
+  const terminal: Terminal = {
     out(text) {
       wipe();
       process.stdout.write(`${text}\n`);
@@ -114,14 +118,31 @@ function openTerminal(): Terminal {
     },
     status: process.stderr.isTTY !== true ? undefined : (text) => {
       wipe();
+      if (text === "") return;
       status = `dropwatch: ${text}`;
       process.stderr.write(status);
     },
-    colour: isTerminal && (process.env.NO_COLOR ?? "") === "",
+    colour,
     isTerminal,
+    // Standard input is looked at only when somebody asks: no other command reads it.
+    get openScreen() {
+      const { stdin: input, stdout: output } = process;
+      if (!isTerminal || input.isTTY !== true) return undefined;
+      return (listeners: ScreenListeners): Screen =>
+        openScreen({
+          input,
+          output,
+          able: { colour, utf8: barStyleOf(process.env) === "utf8" },
+          onCrash(thrown) {
+            terminal.log(show(thrown));
+            process.exit(70);
+          },
+        }, listeners);
+    },
     signal: ending.signal,
     onHangup: (listener) => void (onHangup = listener),
   };
+  return terminal;
 }
 
 const terminal = openTerminal();

@@ -8,8 +8,16 @@ import { optionHelp, options, readOptions } from "./option.ts";
 import type { Given, OptionName } from "./option.ts";
 
 const names = Object.keys(options) as OptionName[];
-const switches: readonly OptionName[] = ["all", "force", "json", "sweep", "help", "version"];
-const many: readonly OptionName[] = ["rules", "sink", "metrics", "reason", "allow-host"];
+const switches: readonly OptionName[] = [
+  "all",
+  "force",
+  "json",
+  "once",
+  "sweep",
+  "help",
+  "version",
+];
+const many: readonly OptionName[] = ["rules", "sink", "metrics", "reason", "where", "allow-host"];
 const withValue = names.filter((name) => !switches.includes(name));
 const single = withValue.filter((name) => !many.includes(name));
 /** Those that a command names itself. */

@@ -383,6 +383,24 @@ export function badHistoryField(
   );
 }
 
+/** `top` draws on a terminal that can move its cursor, and there is none. */
+export function needsTerminal(why: string): DropwatchError {
+  return new DropwatchError(
+    "NEEDS_TERMINAL",
+    `Cannot draw: ${why}; \`dropwatch top --once\` prints a table instead`,
+    { data: { why } },
+  );
+}
+
+/** What another dropwatch was asked for with `--connect` didn't come, or isn't as it must be. */
+export function cannotConnect(url: string, why: string): DropwatchError {
+  return new DropwatchError(
+    "CANNOT_CONNECT",
+    `Cannot look at ${quote(url)}: ${printable(why)}`,
+    { data: { url, why }, exit: exitCode.source },
+  );
+}
+
 // --- rules --------------------------------------------------------------------------------------
 
 /**

@@ -39,7 +39,7 @@ const HOW_TO_GET_BUN = "install it with: npm install -g bun";
 /** As dropwatch's own: what it needs of the machine isn't there. */
 const CANNOT_WATCH = 3;
 const FOR_DOCTOR = ["nft", "ip", "tc", "unshare", "nsenter"];
-const FOR_TESTS = ["gcc", ...FOR_DOCTOR];
+const FOR_TESTS = ["gcc", "tmux", ...FOR_DOCTOR];
 /** As test/chromium.ts looks for it. */
 const BROWSERS = ["chromium", "google-chrome", "chromium-browser"];
 /** These don't ask the kernel, so they don't need bpftrace. */
@@ -235,7 +235,7 @@ function installDependencies({ name, path }) {
 function needsBpftrace(args) {
   if (process.env["DROPWATCH_BPFTRACE"]) return false;
   if (WITHOUT_KERNEL.includes(args[0] ?? "")) return false;
-  return !args.some((arg) => /^(-h|--help|--version|--source(=.*)?|--bpftrace(=.*)?)$/.test(arg));
+  return !args.some((arg) => /^(-h|--help|--version|--(source|bpftrace|connect)(=.*)?)$/.test(arg));
 }
 
 function bringBpftrace() {

@@ -33,17 +33,27 @@ function missing(): string | undefined {
   } catch {
     return "no tracepoint skb:kfree_skb";
   }
-  const found = (process.env.PATH ?? "").split(":").some((dir) =>
-    existsSync(`${dir}/${bpftrace[0]}`)
-  );
-  return found ? undefined : `no ${bpftrace[0]}`;
+  return isThere(bpftrace[0]!) ? undefined : `no ${bpftrace[0]}`;
 }
 
-const reason = missing();
+function isThere(command: string): boolean {
+  return (process.env.PATH ?? "").split(":").some((dir) => existsSync(`${dir}/${command}`));
+}
+
+const noKernel = missing();
 const required = process.env.DROPWATCH_KERNEL === "required";
 
-/** A test on the real kernel: skipped where there is none, unless it is required. */
-export function kernelTest(name: string, body: () => Promise<void>, timeout = 60_000): void {
+/**
+ * A test on the real kernel: skipped where there is none, unless it is required. `tool` is a command that
+ * it needs as well.
+ */
+export function kernelTest(
+  name: string,
+  body: () => Promise<void>,
+  timeout = 60_000,
+  tool?: string,
+): void {
+  const reason = noKernel ?? (tool !== undefined && !isThere(tool) ? `no ${tool}` : undefined);
   if (reason === undefined) test(name, body, timeout);
   else if (required) {
     test(name, () => {
