@@ -20,7 +20,7 @@ export function askToken(done: () => void): void {
     make(
       "p",
       { class: "muted" },
-      "This dropwatch was started with --token: only who has it may look.",
+      "This dropwatch was started with a token: only who has it may look.",
     ),
     make("label", { class: "field" }, make("span", {}, "Token"), token),
     error,
