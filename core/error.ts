@@ -351,6 +351,11 @@ export function badSilence(message: string): DropwatchError {
   return new DropwatchError("BAD_SILENCE", `Cannot make the silence: ${message}`);
 }
 
+/** There are as many silences that aren't over as there may be. */
+export function tooManySilences(most: number): DropwatchError {
+  return badSilence(`there are ${most} that aren't over: expire some`);
+}
+
 // --- looking --------------------------------------------------------------------------------------
 
 /** What was asked of the history, or of stacks, can't be answered. */

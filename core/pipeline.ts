@@ -300,6 +300,7 @@ async function watchWith(
       disabled: offences.why,
       errors: () => reloader.errors,
       trouble,
+      log,
     });
     onView(live.view);
   }

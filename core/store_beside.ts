@@ -7,7 +7,7 @@ import type { AlertEvent } from "./alert/journal.ts";
 import type { OutboxRow } from "./alert/outbox.ts";
 import { mostSilences, silenceRetention } from "./alert/silence.ts";
 import type { Silence } from "./alert/silence.ts";
-import { badSilence, badState, noState, unknownId } from "./error.ts";
+import { badState, noState, tooManySilences, unknownId } from "./error.ts";
 import {
   openDatabase,
   readEvent,
@@ -75,7 +75,7 @@ export function openBeside(folder: string, make = false): StateBeside {
       const others = silences().filter(({ id }) => id !== silence.id);
       const open = others.filter(({ endsAt }) => endsAt > now);
       if (silence.endsAt > now && open.length >= mostSilences) {
-        throw badSilence(`there are ${mostSilences} that aren't over: expire some`);
+        throw tooManySilences(mostSilences);
       }
       for (const { id, endsAt } of others) {
         if (endsAt <= now - silenceRetention) {

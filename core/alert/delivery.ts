@@ -113,6 +113,8 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
   });
   let timer: (() => void) | undefined;
   let waiting = 0;
+  /** From then on nothing begins any more: what has the delivery may outlive it. */
+  let isClosing = false;
 
   /** Silences that aren't kept yet. */
   const fresh = new Map<string, Silence>();
@@ -155,6 +157,7 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
   /** Looks again when something is due, or others may have changed the state. */
   const arm = (): void => {
     timer?.();
+    if (isClosing) return;
     const due = dispatcher.nextAt(clock.now()) - clock.now();
     const wait = Math.max(1, Math.min(due, options.alone === true ? longestWait : interval));
     timer = clock.after(wait, () => {
@@ -221,7 +224,8 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     silence(silence) {
       fresh.set(silence.id, silence);
       useSilences(silencer.all);
-      tell();
+      // Its end keeps it, and tells what there is to tell.
+      if (!isClosing) tell();
     },
     take: () => troubles = outbox.take(),
     firing: () => dispatcher.firing(),
@@ -232,16 +236,17 @@ export function makeDelivery(options: DeliveryOptions): Delivery {
     ],
     outbox: () => outbox.rows(),
     retry(id) {
-      const found = outbox.retry(id);
+      const found = !isClosing && outbox.retry(id);
       if (found) tell();
       return found;
     },
     drop(id) {
-      const found = outbox.drop(id);
+      const found = !isClosing && outbox.drop(id);
       if (found) save();
       return found;
     },
     async close(patience = 0) {
+      isClosing = true;
       timer?.();
       if (patience > 0) {
         dispatcher.flush(clock.now());

@@ -18,6 +18,8 @@ export type LabelTest = (labels: Labels) => boolean;
 const form = /^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"]*?))\s*$/s;
 const escapes: Readonly<Record<string, string>> = { n: "\n", '"': '"', "\\": "\\" };
 const longest = 1000;
+/** Instructions of a compiled pattern: a text takes time with their number, at each look at an alert. */
+const largestPattern = 2000;
 const example = `a matcher like 'severity="critical"'`;
 
 /**
@@ -76,11 +78,16 @@ function testOf(matcher: Matcher): LabelTest {
 }
 
 function patternOf(matcher: Matcher): RE2JS {
+  let pattern: RE2JS;
   try {
-    return RE2JS.compile(matcher.value, RE2JS.DOTALL);
+    pattern = RE2JS.compile(matcher.value, RE2JS.DOTALL);
   } catch (thrown) {
     // Its own flag is none that people wrote.
     const why = reasonOf(thrown).replace("`(?s)", "`");
     throw badMatcher(showMatcher(matcher), `a pattern of RE2: ${why}`);
   }
+  if (pattern.programSize() > largestPattern) {
+    throw badMatcher(showMatcher(matcher), "a smaller pattern: this one repeats too much");
+  }
+  return pattern;
 }

@@ -5,7 +5,6 @@ import type { ProbeCost, ProcessCost, ViewCost } from "./view.ts";
 
 /** The kernel tells CPU times in hundredths of a second (USER_HZ), whatever its own clock is. */
 const ticksPerSecond = 100;
-const pageSize = 4096;
 /** Milliseconds between two looks. */
 const every = 2000;
 /** How many processes are looked at. */
@@ -33,6 +32,7 @@ export function costMeter(root: number = process.pid): CostMeter {
   const used = new Map<string, number>();
   let rates = new Map<string, number>();
   let cost: ViewCost = { processes: [], probe: null };
+  const probe = probeMeter();
   return {
     look(now) {
       // Also where the clock was set back.
@@ -63,7 +63,7 @@ export function costMeter(root: number = process.pid): CostMeter {
         };
       });
       const pids = [...seen].filter(([, { name }]) => name === "bpftrace").map(([pid]) => pid);
-      cost = { processes, probe: probeCost(pids) };
+      cost = { processes, probe: probe(pids) };
     },
     get cost() {
       return cost;
@@ -106,7 +106,8 @@ function look(pid: number): Seen | undefined {
     // One that has ended, and that nobody has asked about yet, takes nothing any more.
     if (rest[0] === "Z") return undefined;
     const [user = 0, system = 0] = rest.slice(11, 13).map(Number);
-    const memoryBytes = Number(rest[21]) * pageSize;
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    const memoryBytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
     return { name: nameOf(pid, comm), cpuSeconds: (user + system) / ticksPerSecond, memoryBytes };
   } catch {
     return undefined; // It has ended.
@@ -132,20 +133,36 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-/** What the programs of these processes have taken; null where the kernel doesn't keep count. */
-function probeCost(pids: readonly number[]): ProbeCost | null {
-  try {
-    if (readFileSync("/proc/sys/kernel/bpf_stats_enabled", "latin1").trim() !== "1") return null;
-    let [runs, nanoseconds] = [0, 0];
-    for (const pid of pids) {
-      for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
-        const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, "latin1");
-        runs += Number(/^run_cnt:\s+(\d+)$/m.exec(info)?.[1] ?? 0);
-        nanoseconds += Number(/^run_time_ns:\s+(\d+)$/m.exec(info)?.[1] ?? 0);
+/** Adds up what the programs of processes have taken, those that are gone too; null where nobody counts. */
+function probeMeter(): (pids: readonly number[]) => ProbeCost | null {
+  let before = new Map<string, ProbeCost>();
+  let runs = 0;
+  let nanoseconds = 0;
+  return (pids) => {
+    try {
+      if (readFileSync("/proc/sys/kernel/bpf_stats_enabled", "latin1").trim() !== "1") return null;
+      const now = new Map(pids.flatMap(programsOf));
+      for (const [id, taken] of now) {
+        const known = before.get(id);
+        runs += taken.runs - (known?.runs ?? 0);
+        nanoseconds += taken.nanoseconds - (known?.nanoseconds ?? 0);
       }
+      before = now;
+      return { runs, nanoseconds };
+    } catch {
+      return null; // It has ended, or isn't ours to look at.
     }
-    return { runs, nanoseconds };
-  } catch {
-    return null; // It has ended, or isn't ours to look at.
-  }
+  };
+}
+
+/** The programs that a process holds, by their ids. */
+function programsOf(pid: number): [id: string, taken: ProbeCost][] {
+  return readdirSync(`/proc/${pid}/fdinfo`).flatMap((fd) => {
+    const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, "latin1");
+    const id = /^prog_id:\s+(\d+)$/m.exec(info)?.[1];
+    if (id === undefined) return [];
+    const of = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+)$`, "m").exec(info)?.[1] ?? 0);
+    return [[id, { runs: of("run_cnt"), nanoseconds: of("run_time_ns") }]];
+  });
 }

@@ -71,6 +71,11 @@ export const minutesLevel: LevelOptions = {
 const usualValues = 600;
 export const mostValues = 11_000;
 export const mostSeries = 1000;
+/**
+ * A time without anybody who counts is no shorter: bpftrace is started again after half a second. What
+ * is less is a clock that runs otherwise than the kernel's.
+ */
+const shortestHole = 300;
 const separator = "\0";
 
 /** Equal for equal labels; none can hold the separator, and `null` is none. */
@@ -178,6 +183,7 @@ class Level {
 
   /** Takes up what was kept. */
   restore(block: Block): void {
+    if (block.moments.length === 0) return;
     if (block.number <= (this.blocks.at(-1)?.number ?? -Infinity)) return;
     this.blocks.push(block);
     this.#index = new Map(block.keys.map((labels, i) => [keyText(labels), i]));
@@ -185,17 +191,21 @@ class Level {
 
   /** What is yet to come is of a clock that was set back. */
   #forgetAfter(at: number): void {
+    let isCut = false;
     for (let block = this.blocks.at(-1); block !== undefined; block = this.blocks.at(-1)) {
       const { moments } = block;
-      if ((moments.at(-1)?.at ?? -Infinity) < at) return;
-      while (moments.length > 0 && moments.at(-1)!.at >= at) moments.pop();
-      this.changed.add(block);
-      if (moments.length > 0) return;
+      while (moments.length > 0 && moments.at(-1)!.at >= at) {
+        moments.pop();
+        this.changed.add(block);
+      }
+      if (moments.length > 0) break;
       this.blocks.pop();
-      this.#index = new Map(
-        (this.blocks.at(-1)?.keys ?? []).map((labels, i) => [keyText(labels), i]),
-      );
+      isCut = true;
     }
+    if (!isCut) return;
+    this.#index = new Map(
+      (this.blocks.at(-1)?.keys ?? []).map((labels, i) => [keyText(labels), i]),
+    );
   }
 
   /** Forgets what ends after a time. */
@@ -293,7 +303,7 @@ export interface History {
   changes(level: LevelOptions["name"]): Block[];
   /** From when on there is something of a level. */
   from(level: LevelOptions["name"]): number | undefined;
-  /** What there is of the last so many milliseconds before the last moment. */
+  /** What there is of the last so many milliseconds; nothing before this run has counted anything. */
   recent(length: number): Omit<Moment, "at" | "cells">;
 }
 
@@ -344,6 +354,19 @@ export function makeHistory(by: readonly FieldName[]): History {
 
   /** Up to when it is known what came, or that nobody counted. */
   let known: number | undefined;
+
+  /** Whether somebody counted all the time, as far as it is known yet. */
+  const isCovered = (level: Level, from: number, to: number): boolean => {
+    let until = from;
+    let holes = 0;
+    eachMoment(level, from, to, ({ at, seconds }) => {
+      if (at - until - 1000 * seconds > shortestHole) holes++;
+      until = at;
+    });
+    const last = known ?? seconds.last?.at ?? minutes.last?.at ?? to;
+    return holes === 0 && Math.min(to, last) - until <= shortestHole;
+  };
+
   return {
     fields,
     pass: (at) => void (known = at),
@@ -393,11 +416,12 @@ export function makeHistory(by: readonly FieldName[]): History {
           return id;
         });
       const series = new Map<Block, Int32Array>();
-      let missing = 0;
+      let [other, lost] = [0, 0];
       eachMoment(level, begin, end, (moment, block) => {
         let own = series.get(block);
         if (own === undefined) series.set(block, own = seriesOf(block));
-        missing += moment.other + moment.lost;
+        other += moment.other;
+        lost += moment.lost;
         const { cells } = moment;
         for (let i = 0; i < cells.length; i += 2) {
           const id = own[cells[i]!]!;
@@ -433,8 +457,6 @@ export function makeHistory(by: readonly FieldName[]): History {
         ),
       });
       const told = shown.reduce((sum, id) => sum + totals[id]!, 0);
-      const last = known ?? seconds.last?.at ?? minutes.last?.at ?? begin;
-      const whole = (Math.min(end, last) - Math.max(begin, from)) / 1000;
       const time = counted.reduce((sum, each) => sum + each, 0);
       return {
         by,
@@ -446,8 +468,10 @@ export function makeHistory(by: readonly FieldName[]): History {
         rest: order.length === shown.length ? null : finish([], total - told, shown.length),
         restSeries: order.length - shown.length,
         total,
-        missing,
-        exact: missing === 0 && time > whole - 0.5 - whole / 1000,
+        missing: other + lost,
+        other,
+        lost,
+        exact: other + lost === 0 && isCovered(level, Math.max(begin, from), end),
       };
     },
     cells(where, from, to) {
@@ -494,9 +518,8 @@ export function makeHistory(by: readonly FieldName[]): History {
     from: (name) => levelOf(name).from,
     recent(length) {
       const sum = { seconds: 0, seen: 0, other: 0, lost: 0 };
-      const last = seconds.last?.at;
-      if (last === undefined) return sum;
-      eachMoment(seconds, last - length, Infinity, (moment) => {
+      if (known === undefined) return sum;
+      eachMoment(seconds, known - length, Infinity, (moment) => {
         sum.seconds += moment.seconds;
         sum.seen += moment.seen;
         sum.other += moment.other;

@@ -80,17 +80,23 @@ function open(file: string): DatabaseSync {
 export function openHistoryStore(folder: string, log: (message: string) => void): HistoryStore {
   const file = historyFile(folder);
   let database: DatabaseSync | undefined;
-  try {
-    database = open(file);
-  } catch (first) {
+  /** What is damaged is kept for whoever wants to look at it, and the past begins anew. */
+  const beginAnew = (cause: unknown): void => {
     try {
-      if (!isDamaged(first)) throw first;
+      database?.close();
+      database = undefined;
       const to = moveAway(file);
-      log(`${file}: the history can't be read (${reasonOf(first)}): it is now ${to}`);
+      log(`${file}: the history can't be read (${reasonOf(cause)}): it is now ${to}`);
       database = open(file);
     } catch (thrown) {
       log(`${file}: the history can't be kept: ${reasonOf(thrown)}`);
     }
+  };
+  try {
+    database = open(file);
+  } catch (thrown) {
+    if (isDamaged(thrown)) beginAnew(thrown);
+    else log(`${file}: the history can't be kept: ${reasonOf(thrown)}`);
   }
   const saved = { seconds: -Infinity, minutes: -Infinity };
   let trouble = "";
@@ -102,17 +108,26 @@ export function openHistoryStore(folder: string, log: (message: string) => void)
     try {
       database.exec("BEGIN IMMEDIATE");
       const put = database.prepare("INSERT OR REPLACE INTO block VALUES (?, ?, ?)");
+      const drop = database.prepare("DELETE FROM block WHERE level = ? AND number = ?");
       const forget = database.prepare("DELETE FROM block WHERE level = ? AND number < ?");
       for (const { level, blocks: changed } of blocks) {
-        for (const block of changed) put.run(level.name, block.number, JSON.stringify(block));
-        const newest = Math.max(...changed.map(({ number }) => number), 0);
-        forget.run(level.name, newest - level.keep / level.block);
+        for (const block of changed) {
+          // What was of a clock that was set back is gone.
+          if (block.moments.length === 0) drop.run(level.name, block.number);
+          else put.run(level.name, block.number, JSON.stringify(block));
+        }
+        forget.run(level.name, newestOf(changed) - level.keep / level.block);
       }
       database.exec("COMMIT");
       for (const { level } of blocks) waiting[level.name] = new Map();
       trouble = "";
     } catch (thrown) {
-      if (database.isTransaction) database.exec("ROLLBACK");
+      try {
+        if (database.isTransaction) database.exec("ROLLBACK");
+      } catch {
+        // The first error says it.
+      }
+      if (isDamaged(thrown)) return beginAnew(thrown);
       const why = reasonOf(thrown);
       if (why !== trouble) log(`${file}: the history can't be kept, and is tried again: ${why}`);
       trouble = why;
@@ -122,22 +137,31 @@ export function openHistoryStore(folder: string, log: (message: string) => void)
   const waiting = { seconds: new Map<number, Block>(), minutes: new Map<number, Block>() };
   const unsaved = (history: History, { name, keep, block }: LevelOptions): Block[] => {
     for (const each of history.changes(name)) waiting[name].set(each.number, each);
-    const newest = Math.max(...waiting[name].keys());
+    const newest = newestOf(waiting[name].values());
     for (const number of waiting[name].keys()) {
       if (number < newest - keep / block) waiting[name].delete(number);
     }
     return [...waiting[name].values()];
   };
 
+  const rowsOf = (name: LevelOptions["name"]): string[] => {
+    try {
+      const select = database?.prepare("SELECT data FROM block WHERE level = ? ORDER BY number");
+      return select?.all(name).map(({ data }) => data as string) ?? [];
+    } catch (thrown) {
+      if (isDamaged(thrown)) beginAnew(thrown);
+      else log(`${file}: the history can't be read: ${reasonOf(thrown)}`);
+      return [];
+    }
+  };
+
   return {
     restore(history) {
       let unreadable = 0;
       for (const { name } of levels) {
-        const rows = database?.prepare("SELECT data FROM block WHERE level = ? ORDER BY number")
-          .all(name) ?? [];
-        for (const { data } of rows) {
+        for (const data of rowsOf(name)) {
           try {
-            const block = v.parse(BlockSchema, JSON.parse(data as string));
+            const block = v.parse(BlockSchema, JSON.parse(data));
             const fits = block.keys.every(({ length }) => length === history.fields.length);
             if (fits) history.restore(name, block);
             else unreadable++;
@@ -163,4 +187,13 @@ export function openHistoryStore(folder: string, log: (message: string) => void)
       database = undefined;
     },
   };
+}
+
+/** The number of the newest block that has anything; 0 where none has. */
+function newestOf(blocks: Iterable<Block>): number {
+  let newest = 0;
+  for (const { number, moments } of blocks) {
+    if (moments.length > 0) newest = Math.max(newest, number);
+  }
+  return newest;
 }

@@ -5,10 +5,10 @@ import { fingerprint } from "../alert/alert.ts";
 import type { Delivery } from "../alert/delivery.ts";
 import { showMatcher } from "../alert/matcher.ts";
 import { titleOf } from "../alert/outbox.ts";
-import { makeSilence, silenceState } from "../alert/silence.ts";
+import { makeSilence, mostSilences, silenceState } from "../alert/silence.ts";
 import type { Silence } from "../alert/silence.ts";
 import { classOfReason, knowledgeOf } from "../drop/reason.ts";
-import { printable, showError } from "../error.ts";
+import { printable, reasonOf, showError, tooManySilences } from "../error.ts";
 import type { DropwatchError } from "../error.ts";
 import { explainRules } from "../plan/explain.ts";
 import type { Explained } from "../plan/explain.ts";
@@ -75,6 +75,7 @@ export interface LiveViewOptions {
   readonly errors: () => readonly DropwatchError[];
   /** Why dropwatch doesn't do its work. */
   readonly trouble: () => string | undefined;
+  readonly log: (message: string) => void;
 }
 
 /** What the pipeline tells a view. */
@@ -116,7 +117,15 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
   let shown = { outbox: "", silences: "", rules: "", status: "" };
 
   const emit = (event: ViewEvent): void => {
-    for (const listener of listeners) listener(event);
+    for (const listener of listeners) {
+      try {
+        listener(event);
+      } catch (thrown) {
+        // Whoever looks on mustn't end the watch.
+        listeners.delete(listener);
+        options.log(`who looks on fails, and is told no more: ${reasonOf(thrown)}`);
+      }
+    }
   };
 
   const viewOf = (
@@ -150,7 +159,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
   };
 
   /** An alert that is pending or fires; what was said of it may be older than its numbers. */
-  const activeView = ({ rule, labels, state }: ActiveAlert): ViewAlert => {
+  const activeView = ({ rule, labels, state, exact, lost }: ActiveAlert): ViewAlert => {
     const whole = options.labelsOf(rule, labels);
     const print = fingerprint(whole);
     const said = state.state === "firing" ? options.said(print) : undefined;
@@ -168,11 +177,13 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
       startsAt: new Date(state.since).toISOString(),
       endsAt: null,
       fingerprint: print,
-      exact: true,
-      lost: 0,
+      exact,
+      lost,
       evidence: {},
     };
-    return viewOf({ ...data, value, peak, total }, {
+    // Once it can't be vouched for what it has counted, it can't be later.
+    const doubt = { exact: data.exact && exact, lost: Math.max(data.lost, lost) };
+    return viewOf({ ...data, value, peak, total, ...doubt }, {
       state: state.state,
       shadow: rule.mode === "shadow",
     });
@@ -235,25 +246,29 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     comment: silence.comment,
   });
 
+  const iso = (at: number | undefined): string | null =>
+    at === undefined ? null : new Date(at).toISOString();
   const view: View = {
+    readiness: () => ({
+      state: stateNow(),
+      trouble: options.trouble() ?? "",
+      lastTickAt: iso(last?.at),
+    }),
     status() {
-      const now = active();
+      // Nobody is told of alerts in shadow.
+      const now = active().filter(({ rule }) => rule.mode !== "shadow");
       const rows = delivery.outbox();
       const { seconds, seen, counted, other, lost: lostDrops, restarts } = sums;
       const recent = history.recent(recently);
       const firing = now.filter(({ state }) => state.state === "firing");
-      const iso = (at: number | undefined): string | null =>
-        at === undefined ? null : new Date(at).toISOString();
       return {
         version,
         instance,
         host: options.host,
         startedAt,
         source: { name: options.source.name, title: facts.title },
-        state: stateNow(),
-        trouble: options.trouble() ?? "",
+        ...view.readiness(),
         interval: options.interval,
-        lastTickAt: iso(last?.at),
         restarts,
         sums: { seconds: rounded(seconds), seen, counted, other, lost: lostDrops },
         recent: { ...recent, counted: recent.seen - recent.other - recent.lost },
@@ -286,7 +301,11 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
       };
     },
     drops: (query) => history.query({ ...query, limit: Math.min(query.limit, mostSeries) }),
-    stacks: ({ where, from, to }) => stacks.of(where, from, to, history.cells(where, from, to)),
+    stacks({ where, from, to }) {
+      // What came before stacks are kept can't be shared out over them.
+      const begin = Math.max(from, stacks.from ?? to);
+      return { ...stacks.of(where, begin, to, history.cells(where, begin, to)), from };
+    },
     alerts() {
       const now = mostUrgent(active()).map(activeView);
       const fires = new Set(now.map(({ fingerprint }) => fingerprint));
@@ -377,6 +396,8 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
       const id = crypto.randomUUID();
       const startsAt = Date.now();
       const made = makeSilence({ id, matchers, startsAt, duration, createdBy, comment });
+      const open = delivery.silences().filter(({ endsAt }) => endsAt > startsAt);
+      if (open.length >= mostSilences) throw tooManySilences(mostSilences);
       delivery.silence(made);
       return showSilence(made);
     },
@@ -417,6 +438,8 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
 
   /** How many alerts were told of since the last tick, or would have been. */
   let told = 0;
+  /** Whether something that was pending is over. */
+  let isOver = false;
   /** Where very many change at once, those who look live read them all again, after the next tick. */
   const tellAlert = (make: () => ViewAlert): void => {
     if (++told <= mostTold) emit({ event: "alert", data: make() });
@@ -448,8 +471,9 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     const what = (Object.keys(now) as (keyof typeof now)[])
       .filter((each) => now[each] !== shown[each]) as Changeable[];
     // Whom a silence keeps quiet is part of each alert.
-    if (what.includes("silences") || told > mostTold) what.push("alerts");
+    if (what.includes("silences") || told > mostTold || isOver) what.push("alerts");
     told = 0;
+    isOver = false;
     shown = now;
     if (what.length > 0) emit({ event: "changed", data: { what } });
   };
@@ -499,11 +523,11 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     },
     onTransition(transition) {
       if (transition.change === "firing" || transition.change === "resolved") return;
-      const { rule, labels, change, value, peak, total, since } = transition;
+      const { rule, labels, change, value, peak, total, since, exact, lost } = transition;
       const state = change === "inactive" ? undefined : { value, peak, total, since };
-      if (state === undefined) return void emit({ event: "changed", data: { what: ["alerts"] } });
+      if (state === undefined) return void (isOver = true);
       const pending = { state: "pending" as const, held: since, ...state };
-      tellAlert(() => activeView({ rule, labels, state: pending }));
+      tellAlert(() => activeView({ rule, labels, state: pending, exact, lost }));
     },
     onMessage({ data }) {
       const shadow = ruleOf(data.alert)?.mode === "shadow";

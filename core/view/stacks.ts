@@ -28,6 +28,8 @@ interface Slot {
 
 export interface StackLog {
   add(tick: Tick): void;
+  /** From when on stacks are kept; undefined where there are none. */
+  readonly from: number | undefined;
   /** `cells` are the drops of the same time, by the fields of the history. */
   of(
     where: Readonly<Record<string, readonly HistoryLabel[]>>,
@@ -42,8 +44,15 @@ export function stackLog(fields: readonly FieldName[]): StackLog {
   const slots: Slot[] = [];
   let size = 0;
   const reasonAt = fields.indexOf("reason");
+  /** When the first tick began. */
+  let since: number | undefined;
   return {
-    add({ at, evidence = [] }) {
+    get from() {
+      return since;
+    },
+    add({ at, seconds, evidence = [] }) {
+      const oldest = (Math.ceil((at - keep) / resolution) - 1) * resolution;
+      since = Math.max(since ?? at - 1000 * seconds, oldest);
       if (evidence.length === 0) return;
       const number = Math.ceil(at / resolution) - 1;
       let slot = slots.at(-1);
@@ -61,8 +70,10 @@ export function stackLog(fields: readonly FieldName[]): StackLog {
           size++;
         }
       }
-      while (size > mostKept || slots[0]!.number * resolution < at - keep) {
-        size -= slots.shift()!.stacks.size;
+      while (size > mostKept || slots[0]!.number * resolution < oldest) {
+        const gone = slots.shift()!;
+        size -= gone.stacks.size;
+        since = Math.max(since, (gone.number + 1) * resolution);
         if (slots.length === 0) break;
       }
     },
@@ -106,6 +117,7 @@ export function stackLog(fields: readonly FieldName[]): StackLog {
         from,
         to,
         total: cells.reduce((sum, [, drops]) => sum + drops, 0),
+        keptFrom: since ?? null,
         kept: [...found.values()].reduce((sum, { kept }) => sum + kept, 0),
         stacks: [...shares.values()].sort((a, b) => b.drops - a.drops).slice(0, mostShown)
           .map(({ reason, stack, kept, drops }) => ({

@@ -172,6 +172,9 @@ export interface Drops {
    * lost. What they were isn't known, so they are of all drops, whatever `where` says.
    */
   readonly missing: number;
+  /** Of those: what found no room in a map, and what was lost. */
+  readonly other: number;
+  readonly lost: number;
   /** Whether the numbers are exact: nothing is missing, and somebody counted all the time. */
   readonly exact: boolean;
 }
@@ -193,6 +196,11 @@ export interface Stacks {
   readonly total: number;
   /** Drops whose stack was walked. */
   readonly kept: number;
+  /**
+   * From when on stacks are kept, in milliseconds since 1970: an hour at most, and since the start. What
+   * was counted earlier isn't in `total`.
+   */
+  readonly keptFrom: number | null;
   readonly stacks: readonly {
     readonly reason: string;
     /** Outermost function first. */
@@ -335,6 +343,8 @@ export type Changeable = "status" | "rules" | "silences" | "outbox" | "alerts";
 /** What can be looked at, and the little that can be done. All of it is bounded. */
 export interface View {
   status(): ViewStatus;
+  /** The little of it that tells whether it works, for who asks often. */
+  readiness(): Pick<ViewStatus, "state" | "trouble" | "lastTickAt">;
   /** @throws DropwatchError BAD_QUERY where a field isn't kept, or times make no sense. */
   drops(query: DropsQuery): Drops;
   /** @throws DropwatchError BAD_QUERY. */

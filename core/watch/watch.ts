@@ -42,6 +42,9 @@ export interface ActiveAlert {
   readonly rule: CheckedRule;
   readonly labels: Readonly<Record<string, string>>;
   readonly state: Readonly<AlertState>;
+  /** Whether its numbers are whole now, and how many drops of its window are known to be missing. */
+  readonly exact: boolean;
+  readonly lost: number;
 }
 
 /** An alert of an earlier run. */
@@ -419,13 +422,17 @@ export function makeWatch(options: WatchOptions): Watch {
       return judge();
     },
     active: () =>
-      watched.flatMap((each) =>
-        [...each.alerts].map(([text, state]) => ({
+      watched.flatMap((each) => {
+        if (each.alerts.size === 0) return [];
+        const { missing: lost, exact } = each.judge.doubt();
+        return [...each.alerts].map(([text, state]) => ({
           rule: each.rule,
           labels: labelsOf(each, text),
           state,
-        }))
-      ),
+          exact,
+          lost,
+        }));
+      }),
     stateOf({ alert }, labels) {
       const each = watched.find(({ rule }) => rule.alert === alert);
       return each?.alerts.get(textOf(each.order.map((name) => labels[name] ?? "")));

@@ -73,7 +73,7 @@ function spanOf(
   if (from !== undefined && asked.has("window")) {
     throw badParameter("window", window, "there is from already");
   }
-  const { lastTickAt } = view.status();
+  const { lastTickAt } = view.readiness();
   const end = to ?? (lastTickAt === null ? now() : Date.parse(lastTickAt));
   return { from: from ?? Math.max(0, end - milliseconds(window)), to: end };
 }

@@ -143,6 +143,8 @@ export const DropsSchema: Schema<Drops> = exactly<Drops>()(v.object({
   restSeries: number("How many series `rest` is made of"),
   total: number("Drops that fit, counted as they should be"),
   missing: number("Drops of the time that are known to be missing from the numbers, of all kinds"),
+  other: number("Of those, what found no room in a map of the kernel"),
+  lost: number("Of those, what the probe wasn't run for, or whose count never arrived"),
   exact: flag("Nothing is missing, and somebody counted all the time"),
 }));
 
@@ -152,6 +154,7 @@ export const StacksSchema: Schema<Stacks> = exactly<Stacks>()(v.object({
   to: number("Milliseconds since 1970"),
   total: number("Drops that were counted in the time, and fit"),
   kept: number("Drops whose stack was walked"),
+  keptFrom: v.nullable(number("From when on stacks are kept; earlier drops aren't in `total`")),
   stacks: v.array(v.object({
     reason: v.string(),
     frames: v.pipe(texts, v.description("Outermost function first")),

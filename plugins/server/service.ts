@@ -89,7 +89,7 @@ export function serviceRoutes(service: Service): readonly Route[] {
       503: { doc: "They aren't", type: json, schema: ReadySchema },
     }, {
       handle({ context: { req }, context }) {
-        const { state, trouble } = service.view()?.status() ??
+        const { state, trouble } = service.view()?.readiness() ??
           { state: "starting" as const, trouble: "rules are being loaded" };
         const ready = state === "watching" && trouble === "";
         const cookie = getCookie(context, gate.sessions.cookie);
@@ -162,10 +162,10 @@ export function serviceRoutes(service: Service): readonly Route[] {
         body: LoginSchema,
         handle({ body: { token }, context: { req, env } }) {
           if (gate.isToken === null) return new Response(null, { status: 204 });
-          const wait = gate.failures.wait(env.client);
-          if (wait > 0) throw tooManyRequests(wait);
+          // A right one is let in whoever else tries wrong ones from the same address.
           if (!gate.isToken(token)) {
-            gate.failures.take(env.client);
+            const wait = gate.failures.take(env.client);
+            if (wait > 0) throw tooManyRequests(wait);
             throw unauthorized("that is another one");
           }
           const { cookie, seconds } = gate.sessions;
