@@ -316,9 +316,12 @@ function learnFields(next: readonly string[]): void {
 
 /** How many alerts the stream told of. */
 let alertNews = 0;
+/** Alerts couldn't be read the last time. */
+let areAlertsMissing = false;
 async function readAlerts(triesLeft = 3): Promise<void> {
   const before = alertNews;
   const answer = await ask<{ readonly alerts: readonly ViewAlert[] }>("/api/v1/alerts");
+  areAlertsMissing = "failed" in answer;
   if ("failed" in answer) {
     setText(byId("alerts-sum"), failureText(answer.failed));
     return;
@@ -426,7 +429,11 @@ const isLive = (): boolean => look.zoom === null && !isPaused;
 const poll = makePolls([
   { every: () => document.hidden ? 30_000 : 5000, when: () => true, run: () => void readStatus() },
   // The stream tells of an alert that begins or is over, not of how its numbers grow.
-  { every: () => 5000, when: () => isSeen() && alerts.isActive, run: () => void readAlerts() },
+  {
+    every: () => 5000,
+    when: () => isSeen() && (alerts.isActive || areAlertsMissing),
+    run: () => void readAlerts(),
+  },
   { every: () => 10_000, when: isSeen, run: () => void rules.load() },
   // What the server has said no to stays a no; all else may work a moment later.
   {
