@@ -166,15 +166,40 @@ describe("the minute before", () => {
       restSeries: 3,
       total: 35,
       seconds: 2,
-      missing: 2,
+      missing: 5,
+      // No room in a map was for 3 of the 35; 2 more were lost.
+      other: 3,
+      lost: 2,
       exact: false,
     });
     addTick(made, tickOf(1_004_000, [[["A", "x"], 40]]));
     expect(row(made, "A").values).toEqual([10, null, 20, 40]);
     expect(row(made, "A").total).toBe(70);
     expect(rowsOf(made, query).map(({ labels }) => labels[0])).toEqual(["A", "B", null]);
-    expect(made.sums).toEqual({ seen: 77, counted: 75, other: 0, lost: 2 });
+    expect(made.sums).toEqual({ seen: 77, counted: 72, other: 3, lost: 2 });
     expect(made.seconds).toBe(3); // 2 of the minute before, and the tick.
+  });
+
+  test("has the drops that its totals say, also where a step was counted in part", () => {
+    const made = newCounted(fields);
+    const values = [100, 10];
+    addPast(made, {
+      ...{ by: fields, from: 1_000_000, to: 1_002_000, step: 1000, total: 40, seconds: 1.3 },
+      series: [{ labels: { reason: "A", owner: "x" }, total: 40, values }],
+      ...{ rest: null, restSeries: 0, missing: 7, other: 0, lost: 7, exact: false },
+    });
+    expect(row(made, "A").total).toBeCloseTo(40, 9);
+    expect(made.sums).toEqual({ seen: 47, counted: 40, other: 0, lost: 7 });
+    expect(made.seconds).toBe(1.3);
+  });
+
+  test("that was quiet says what was lost in it", () => {
+    const made = newCounted(fields);
+    addPast(made, {
+      ...{ by: fields, from: 1_000_000, to: 1_002_000, step: 1000, total: 0, seconds: 2 },
+      ...{ series: [], rest: null, restSeries: 0, missing: 7, other: 0, lost: 7, exact: false },
+    });
+    expect(made.sums).toEqual({ seen: 7, counted: 0, other: 0, lost: 7 });
   });
 });
 

@@ -158,6 +158,7 @@ describe("the screen", () => {
       to: 1,
       total: 1234,
       kept: 32,
+      keptFrom: 0,
       stacks: [{
         reason: "SOCKET_FILTER",
         frames: ["entry", "ip_rcv", "udp_rcv"],
@@ -314,6 +315,7 @@ describe("no line", () => {
             to: 1,
             total: 3,
             kept: 1,
+            keptFrom: 0,
             stacks: [{
               reason: nameFrom(random),
               frames: [nameFrom(random), nameFrom(random)],
