@@ -58,6 +58,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   let counted = newCounted([]);
   /** Ticks that came while the minute before them was asked for. */
   let early: ViewTick[] | undefined;
+  /** Whether ticks were missed, so that all is to be begun anew with the minute before now. */
+  let missed = false;
   let screen: Screen | undefined;
   let frozen: Counted | undefined;
   let choice = options.choice;
@@ -149,13 +151,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     asked(
       feed.status().then((found) => {
         // Another run: what was counted of the one before is over.
-        if (found.instance !== status?.instance) return begin(found);
+        if (missed || found.instance !== status?.instance) return begin(found);
         status = found;
       }),
     );
   const begin = async (found: ViewStatus): Promise<void> => {
     if (early !== undefined) return;
     early = [];
+    missed = false;
     try {
       const begun = newCounted(found.history.fields);
       const past = await feed.past();
@@ -172,6 +175,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       };
       status = found;
       stale = true;
+    } catch (thrown) {
+      // The next look at the status tries it again.
+      missed = true;
+      throw thrown;
     } finally {
       early = undefined;
     }
@@ -198,6 +205,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         trouble = "";
         if (status !== undefined) lookAtStatus();
         lookAtAlerts();
+        break;
+      case "missed":
+        missed = true;
+        lookAtStatus();
         break;
     }
     draw();
