@@ -4,7 +4,7 @@ import type { ViewTick } from "../../core/view/view.ts";
 import { randomFrom } from "../../test/random.ts";
 import { addPast, addTick, allRates, coveredAt, newCounted } from "./counted.ts";
 import type { Counted } from "./counted.ts";
-import { commonest, rowsOf } from "./row.ts";
+import { commonest, rowsOf, whereOf } from "./row.ts";
 import type { RowQuery } from "./row.ts";
 
 const fields: readonly FieldName[] = ["reason", "owner"];
@@ -225,6 +225,27 @@ describe("rows", () => {
     expect(names({ filters: [{ is: { reason: ["A", "C"] } }] })).toEqual(["A", "C"]);
     expect(names({ filters: [{ is: { owner: [""] } }] })).toEqual(["C"]);
     expect(names({ filters: [{ is: { owner: [null] } }] })).toEqual([]);
+  });
+
+  test("are looked up by their labels, also those that a text picks out", () => {
+    const is = { is: { reason: ["A", "B"] } };
+    expect(whereOf(made, [is])).toEqual({ where: is.is, without: [] });
+    expect(whereOf(made, [{ text: "NGINX" }]))
+      .toEqual({ where: { owner: ["Nginx", "nginx"] }, without: [] });
+    expect(whereOf(made, [is, { text: "n" }, { text: "dns" }]))
+      .toEqual({ where: { reason: ["A", "B"], owner: ["dns"] }, without: [] });
+    // In the reason of some and in the owner of others: neither picks out all of them, and no more.
+    const mixed = counted(
+      tickOf(1_000_000, [[["x", "a"], 1], [["y", "x"], 1], [["y", "a"], 1]]),
+    );
+    expect(whereOf(mixed, [{ text: "x" }, { text: "y" }]))
+      .toEqual({ where: { reason: ["y"] }, without: ["x"] });
+    // Too many to ask for.
+    const many = counted(
+      tickOf(1_000_000, Array.from({ length: 60 }, (_, i) => [["A", `p${i}`], 1] as const)),
+      tickOf(1_001_000, [[["A", "q"], 1]]),
+    );
+    expect(whereOf(many, [{ text: "p" }])).toEqual({ where: {}, without: ["p"] });
   });
 
   test("know what most of them have in common", () => {

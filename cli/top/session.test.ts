@@ -135,6 +135,22 @@ describe("a session", () => {
     await until(() => sees(watched, /there is no shell to go back to/));
   });
 
+  test("has the numbers of alerts that go on firing, and the stacks of what a text picks out", async () => {
+    const run = await started();
+    const watched = await watch(feedOf(run.view, () => run.driven.at));
+    await run.second(closed(30));
+    await until(() => sees(watched, /^1 FIRING/));
+    watched.type("dd");
+    await until(() => sees(watched, /^ {2}value 30, peak 30, 30 in all/));
+    // Nothing but the ticks tells of these: the alert fires as before.
+    await run.second(closed(50));
+    await until(() => sees(watched, /^ {2}value 80, peak 80, 80 in all/));
+    watched.type("dd/socket\r");
+    await until(() => sees(watched, /stacks of NO_SOCKET -: 80 drops/));
+    watched.type("\x1b/nobody\r");
+    await until(() => sees(watched, /no drops, no stacks/));
+  });
+
   test("stands still while it is paused, and has everything when it goes on", async () => {
     const run = await started();
     const watched = await watch(feedOf(run.view));
