@@ -218,13 +218,18 @@ export async function readSetting(
       defaultMaxKeys,
     state: given.text("state") ?? config.state,
     overrides: config.overrides,
-    listen: listenOf(given, config, file),
+    listen: listenOf(given, config, file, terminal),
     historyBy: given.text("history-by")?.split(",").map((field) => field.trim()) ??
       config.historyBy,
   };
 }
 
-function listenOf(given: Given, config: Config, file: string): Listen | undefined {
+function listenOf(
+  given: Given,
+  config: Config,
+  file: string,
+  terminal: Terminal,
+): Listen | undefined {
   const address = given.text("listen") ?? config.listen;
   if (address === undefined) return undefined;
   const named = given.text("token-file");
@@ -233,6 +238,11 @@ function listenOf(given: Given, config: Config, file: string): Listen | undefine
     named !== undefined
       ? badOption("token-file", named, `a file with a token: it ${why}`)
       : badConfig(file, "token", "…", `a token: it ${why}`);
+  if (typeof secret === "string") {
+    const clear = secretsInTheClear(file, terminal);
+    clear.found("token", "the server");
+    clear.tell();
+  }
   const allowed = given.list("allow-host");
   return {
     address,

@@ -181,7 +181,16 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
     onReload: (reload) => void (change = reload),
     onTransition: (transition) => void transitions.push(transition),
   });
-  await Promise.race([driven.attached, ended]);
+  const close = async (): Promise<void> => {
+    await rules.host.close();
+    if (options.folder === undefined) await folder.remove();
+  };
+  try {
+    await Promise.race([driven.attached, ended]);
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
   return {
     folder,
     driven,
@@ -207,8 +216,7 @@ export async function startRun(options: StartOptions = {}): Promise<Run> {
       try {
         return await ended;
       } finally {
-        await rules.host.close();
-        if (options.folder === undefined) await folder.remove();
+        await close();
       }
     },
   };

@@ -11,6 +11,7 @@ import { startExporters } from "../../core/view/exporter.ts";
 import type { Exports } from "../../core/view/exporter.ts";
 import { plural, showNumber } from "../../core/number.ts";
 import type { Server } from "../../plugins/server/server.ts";
+import type { View } from "../../core/view/view.ts";
 import type { Command, Terminal } from "../command.ts";
 import { endAfter } from "../ending.ts";
 import { watchRules } from "../rule_changes.ts";
@@ -58,6 +59,7 @@ export const watchCommand: Command = {
     const sinks = setting.openSinks();
     const exporters = setting.openExporters();
     let pushed: Exports | undefined;
+    let shown: View | undefined;
     const server = setting.listen && await serve(setting.listen, terminal);
     const store = setting.state === undefined ? undefined : openStore(setting.state, terminal.log);
     try {
@@ -75,8 +77,7 @@ export const watchCommand: Command = {
         rules,
         sinks,
         routing: setting.routing,
-        externalURL: setting.externalURL ??
-          (server?.url.startsWith("http") ? server.url : undefined),
+        externalURL: setting.externalURL ?? server?.link,
         externalLabels: setting.externalLabels,
         interval: setting.interval,
         maxKeys: setting.maxKeys,
@@ -89,8 +90,13 @@ export const watchCommand: Command = {
           onView(view) {
             server?.show(view);
             // Where the first program was refused there is another view.
-            void pushed?.stop();
-            pushed = startExporters({ exporters, view, clock: machineClock, log: terminal.log });
+            shown = view;
+            pushed ??= startExporters({
+              exporters,
+              view: () => shown ?? view,
+              clock: machineClock,
+              log: terminal.log,
+            });
           },
         },
         onReload(reload) {
@@ -130,7 +136,7 @@ async function serve(listen: Listen, terminal: Terminal): Promise<Server> {
     metrics: metricsFor,
     log: terminal.log,
   });
-  terminal.log(`the dashboard is at ${server.url}`);
+  terminal.log(`the dashboard is at ${server.link ?? server.url}`);
   return server;
 }
 

@@ -36,7 +36,12 @@ function exporterOf(
 }
 
 const run = (exporter: MetricsExporter, view: MetricsView = viewOf()): Exports =>
-  startExporters({ exporters: [exporter], view, clock, log: (line) => said.push(line) });
+  startExporters({
+    exporters: [exporter],
+    view: () => view,
+    clock,
+    log: (line) => said.push(line),
+  });
 
 /** Ends, with the time that this takes. */
 async function stop(exports: Exports): Promise<void> {
@@ -104,7 +109,7 @@ describe("metrics are pushed", () => {
           push: ({ at }) => Promise.resolve(void other.push((at - start) / 1000)),
         },
       ],
-      view: viewOf(),
+      view: () => viewOf(),
       clock,
       log: (line) => said.push(line),
     });

@@ -41,7 +41,8 @@ export interface ExporterSpec {
 
 export interface ExportOptions {
   readonly exporters: readonly MetricsExporter[];
-  readonly view: MetricsView;
+  /** The view as it is then: a run that begins anew has another one. */
+  readonly view: () => MetricsView;
   readonly clock: Clock;
   readonly log: (message: string) => void;
 }
@@ -70,7 +71,7 @@ export function startExporters({ exporters, view, clock, log }: ExportOptions): 
 
 function runExporter(
   exporter: MetricsExporter,
-  view: MetricsView,
+  view: () => MetricsView,
   clock: Clock,
   log: (message: string) => void,
 ): Exports {
@@ -88,7 +89,7 @@ function runExporter(
     if (busy) throw new DeliveryError("the push before isn't done");
     busy = true;
     try {
-      await exporter.push(reportOf(view, clock.now()), signal);
+      await exporter.push(reportOf(view(), clock.now()), signal);
     } finally {
       busy = false;
     }

@@ -1,4 +1,5 @@
 // The past on disk: what can't be written is said once and tried again, what can't be read is left out.
+import { readFile, writeFile } from "node:fs/promises";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { makeFolder } from "../../test/folder.ts";
@@ -87,6 +88,48 @@ describe("the past", () => {
     const second: string[] = [];
     expect(total(restored((message) => second.push(message)))).toBe(0);
     expect(second.join()).toContain("it is now");
+  });
+
+  test("that is damaged inside is moved away, at the start and while it is written", async () => {
+    const history = fresh();
+    const store = openHistoryStore(folder.path, () => {});
+    for (let second = 1; second <= 3000; second++) add(history, second);
+    store.close(history);
+    const file = historyFile(folder.path);
+    const bytes = await readFile(file);
+    for (let page = 4096; page < bytes.length; page += 4096) bytes.fill(0xff, page, page + 200);
+    await writeFile(file, bytes);
+    const log: string[] = [];
+    expect(total(restored((message) => log.push(message)))).toBe(0);
+    expect(log.join()).toContain("it is now");
+
+    const second = openHistoryStore(folder.path, (message) => log.push(message));
+    const other = new DatabaseSync(file);
+    other.exec("DROP TABLE block");
+    other.close();
+    log.length = 0;
+    for (let s = 1; s <= 45; s++) second.save(history, add(history, 3000 + s));
+    expect(log.filter((line) => line.includes("it is now")).length).toBe(1);
+    second.close(history);
+    expect(total(restored())).toBeGreaterThan(0);
+  });
+
+  test("goes on after a clock that was set back, also over a restart", () => {
+    const store = openHistoryStore(folder.path, () => {});
+    const history = fresh();
+    for (let second = 1; second <= 1200; second++) store.save(history, add(history, second));
+    for (let second = 601; second <= 640; second++) store.save(history, add(history, second, 5));
+    store.close(history);
+    const again = fresh();
+    const later = openHistoryStore(folder.path, () => {});
+    later.restore(again);
+    for (let second = 641; second <= 871; second++) later.save(again, add(again, second, 2));
+    later.close(again);
+    const query = { by: [], where: {}, limit: 1 };
+    const from = begin + 640_000;
+    expect(again.query({ ...query, from, to: begin + 871_000 }).total).toBe(462);
+    expect(again.query({ ...query, from: begin, to: begin + 1e7 }).total).toBe(600 + 200 + 462);
+    expect(total(restored())).toBe(600 + 200 + 462);
   });
 
   test("stays within its bounds on disk: an hour of seconds, a week of minutes", () => {

@@ -114,6 +114,29 @@ describe("the history", () => {
     });
   });
 
+  test("isn't exact where a second is missing, of whatever time", async () => {
+    const { view, second, driven } = await start();
+    for (let i = 0; i < 1000; i++) await second(many(1, "a"));
+    expect(all(view, [], {}, 900).exact).toBe(true);
+    await second([], { seconds: 1, gap: { seconds: 1, why: "it ended", over: true } });
+    for (let i = 0; i < 1000; i++) await second(many(1, "a"));
+    expect(all(view, [], {}, 900).exact).toBe(true);
+    expect(all(view, [], {}, 1100).exact).toBe(false);
+    for (let i = 0; i < 3000; i++) await second();
+    const week = view.drops({ by: [], where: {}, from: 1_000_000, to: driven.at, limit: 1 });
+    expect([week.total, week.exact]).toEqual([2000, false]);
+  }, 30_000);
+
+  test("of the last minute is nothing where nobody has counted since", async () => {
+    const { view, second } = await start();
+    await second(many(9, "a"));
+    expect(view.status().recent.seen).toBe(9);
+    for (let i = 0; i < 61; i++) {
+      await second([], { seconds: 1, gap: { seconds: 1, why: "it ended", over: false } });
+    }
+    expect(view.status().recent).toMatchObject({ seconds: 0, seen: 0 });
+  });
+
   test("keeps the sums of 10,000 keys, and tells the largest apart", async () => {
     const { view, second } = await start();
     const flood = Array.from({ length: 10_000 }, (_, i) => many(1, `o${i}`)[0]!);
@@ -262,6 +285,35 @@ describe("those who look live", () => {
     });
     expect([total, from, to]).toEqual([10, 1_700_000_000_000, 1_700_000_001_000]);
   });
+
+  test("are told once a tick of what is pending no more, and one that fails ends nothing", async () => {
+    const run = await start({ files: { "a.ts": ruleText("Slow", `for: "1h",`) } });
+    const changed: string[][] = [];
+    run.view.subscribe(() => {
+      throw new Error("no");
+    });
+    run.view.subscribe(({ event, data }) => {
+      if (event === "changed") changed.push([...data.what]);
+    });
+    await run.second(Array.from({ length: 50 }, (_, i) => closed(20, `${1000 + i}`)).flat());
+    expect(run.view.status().alerts.pending).toBe(50);
+    changed.length = 0;
+    for (let i = 0; i < 6; i++) await run.second();
+    expect(run.view.status().alerts.pending).toBe(0);
+    expect(changed.filter((what) => what.includes("alerts")).length).toBe(1);
+    expect(run.log.filter((line) => line.includes("is told no more")).length).toBe(1);
+  });
+
+  test("can't make more silences than there may be, nor one whose pattern takes long", async () => {
+    const { view } = await start();
+    const silence = { duration: 60_000, createdBy: "", comment: "" };
+    const pattern = `dev=~"(?:[^a]?){1000}"`;
+    expect(() => view.addSilence({ ...silence, matchers: [pattern] })).toThrow(/repeats too much/);
+    for (let i = 0; i < 1000; i++) view.addSilence({ ...silence, matchers: [`dev="eth${i}"`] });
+    expect(() => view.addSilence({ ...silence, matchers: [`dev="x"`] })).toThrow(/expire some/);
+    view.expireSilence(view.silences()[0]!.id);
+    view.addSilence({ ...silence, matchers: [`dev="x"`] });
+  }, 30_000);
 
   test("get no more than 200 keys and their reasons in a tick, whole in sum", async () => {
     const { view, second } = await start();

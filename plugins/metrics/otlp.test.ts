@@ -219,7 +219,7 @@ describe("a run", () => {
     const said: string[] = [];
     const exports = startExporters({
       exporters: [exporterTo({ interval: "1s" })],
-      view: run.view,
+      view: () => run.view,
       clock: machineClock,
       log: (line) => said.push(line),
     });

@@ -231,7 +231,7 @@ describe("the document", () => {
     expect([...new Set(inApp)].sort()).toEqual(inDocument.sort());
     const forAll = app.routes.filter(({ method }) => method === "ALL").map(({ path }) => path);
     const paths = new Set(inDocument.map((each) => each.split(" ")[1]!));
-    expect(forAll.filter((path) => path !== "/*" && !paths.has(path))).toEqual([]);
+    expect(forAll.filter((path) => !path.endsWith("/*") && !paths.has(path))).toEqual([]);
   });
 
   test("says of every parameter and body what fits: a schema of JSON that takes what the server takes", async () => {

@@ -49,6 +49,8 @@ export interface ServerOptions {
 export interface Server {
   /** Where it is, as for a browser: `http://127.0.0.1:8787`; a path for a unix socket. */
   readonly url: string;
+  /** Where others than this machine can open it; undefined where they can't. */
+  readonly link: string | undefined;
   /** From now on there is something to see. Until then the API answers 503. */
   show(view: View): void;
   /** Ends streams, lets what is being answered be answered for a second, and closes. */
@@ -133,10 +135,17 @@ export async function openServer(options: ServerOptions): Promise<Server> {
       return (request, client) => app.fetch(request, { client });
     },
   });
+  const url = address.kind === "unix"
+    ? `unix:${address.path}`
+    : `http://${hostAndPort(address.host, listening.port)}`;
+  const reach = address.kind === "unix" ? "loopback" : address.reach;
   return {
-    url: address.kind === "unix"
-      ? `unix:${address.path}`
-      : `http://${hostAndPort(address.host, listening.port)}`,
+    url,
+    link: reach === "loopback"
+      ? undefined
+      : reach === "one"
+      ? url
+      : `http://${hostAndPort(hostname(), listening.port)}`,
     show(next) {
       hub?.close();
       view = next;
