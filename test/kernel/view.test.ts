@@ -1,5 +1,6 @@
 // What people look at, on the real kernel: the history has every drop, and says whose it was.
 import { setTimeout as sleep } from "node:timers/promises";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect } from "bun:test";
 import type { Drops, ViewStatus } from "../../core/view/view.ts";
 import { makeFolder } from "../folder.ts";
@@ -49,6 +50,27 @@ async function watching(): Promise<{
   };
 }
 
+/** Waits until the seconds are written once more, with all that is counted now. */
+async function keptAnew(): Promise<void> {
+  const kept = (): string => {
+    const database = new DatabaseSync(folder.file("state/history.sqlite"), { readOnly: true });
+    try {
+      const all = database.prepare(
+        "SELECT number, data FROM block WHERE level = 'seconds' ORDER BY number",
+      ).all();
+      return JSON.stringify(all);
+    } finally {
+      database.close();
+    }
+  };
+  const before = kept();
+  for (;;) {
+    const now = kept();
+    if (now !== before && now.includes("resolver")) return;
+    await sleep(50);
+  }
+}
+
 async function send(comm: string, count: number, port: number): Promise<void> {
   const receiver = await startTraffic("socket-filter", { receiverOnly: true, comm, port });
   const sender = await startTraffic("socket-filter", { senderOnly: true, count, port });
@@ -84,9 +106,11 @@ describe("the view", () => {
       "/api/v1/stacks?where.owner=collector",
     );
     expect(stacks.stacks[0]!.frames.length).toBeGreaterThan(3);
-    expect(stacks.stacks.reduce((sum, { drops }) => sum + drops, 0)).toBe(20_000);
+    // Each stack's share is rounded for itself.
+    const shared = stacks.stacks.reduce((sum, { drops }) => sum + drops, 0);
+    expect(Math.abs(shared - 20_000)).toBeLessThanOrEqual(stacks.stacks.length);
     // What is kept each ten seconds is there after a kill; what came since isn't.
-    await sleep(10_500);
+    await keptAnew();
     await first.watch.stop("SIGKILL");
     const second = await watching();
     while ((await second.ask<ViewStatus>("/api/v1/status")).lastTickAt === null) await sleep(50);

@@ -2,17 +2,19 @@
 import type { ViewAlert, ViewSilence, ViewTimeline } from "../../../../core/view/view.ts";
 import { ask, failureText } from "./api.ts";
 import { summaryOf } from "./alerts.ts";
-import { ago, byId, fill, make, outside, setAttributes } from "./element.ts";
+import { ago, byId, fill, make, outside, setAttributes, setText } from "./element.ts";
 import type { Child } from "./element.ts";
 import type { Filter } from "./look.ts";
 import type { Reasons } from "./reasons.ts";
-import { moment, short, webLink, whole } from "./words.ts";
+import { moment, short, sureText, valueText, webLink, whole } from "./words.ts";
 
 export interface AlertPanel {
   /** Opens an alert; with an empty fingerprint it closes. */
   open(fingerprint: string): void;
   /** What is open has changed. */
   put(alert: ViewAlert): void;
+  /** Its numbers have changed, and nothing else: they change where they stand. */
+  count(alert: ViewAlert): void;
   /** What became of it may have changed. */
   again(): void;
 }
@@ -82,8 +84,8 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
       setAttributes(dialog, { "data-state": alert.state, "data-severity": alert.severity });
     }
     const silences = events.silences();
-    const text = JSON.stringify([alert, timeline, silences]);
-    if (text === drawn) return;
+    const text = JSON.stringify([alert && stillOf(alert), timeline, silences]);
+    if (text === drawn) return drawNumbers();
     drawn = text;
     const opened = new Set(
       [...body.querySelectorAll("details[open]")].map((each) => each.getAttribute("data-part")),
@@ -98,8 +100,18 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
     for (const each of body.querySelectorAll("details")) {
       if (opened.has(each.getAttribute("data-part"))) each.open = true;
     }
+    drawNumbers();
     body.scrollTop = scrollTop;
     if (hadFocus) title.focus({ preventScroll: true });
+  };
+
+  const drawNumbers = (): void => {
+    const lead = body.querySelector(".lead");
+    if (alert === undefined || lead === null) return;
+    setText(lead, summaryOf(alert));
+    for (const [name, text] of Object.entries(numbersOf(alert))) {
+      setText(body.querySelector(`.numbers [data-number=${name}]`)!, text);
+    }
   };
 
   const load = async (): Promise<void> => {
@@ -145,24 +157,18 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
         alert.endsAt !== null && alert.state === "resolved" && ago(alert.endsAt, "over since "),
         alert.shadow && make("span", { class: "quiet" }, "shadow: nobody is told"),
       ),
-      make("p", { class: "lead" }, summaryOf(alert)),
+      make("p", { class: "lead" }),
       ...others.map(([name, text]) => make("p", {}, make("strong", {}, `${name}: `), text)),
       runbook !== "" &&
       make("p", {}, make("strong", {}, "runbook: "), outside(webLink(runbook), runbook)),
       ...suppression(alert, silences),
       make(
         "dl",
-        { class: "facts" },
-        fact("value", short(alert.value)),
-        fact("peak", short(alert.peak)),
-        fact(
-          alert.health ? "times" : "drops",
-          `${alert.exact ? "" : "at least "}${whole(alert.total)}`,
-        ),
-        fact(
-          "numbers",
-          alert.exact ? "exact" : `at least; ${whole(alert.lost)} missing in the window`,
-        ),
+        { class: "facts numbers" },
+        fact("value", "value"),
+        fact("peak", "peak"),
+        fact(alert.health ? "times" : "drops", "total"),
+        fact("numbers", "sure"),
       ),
       make("h3", {}, "Labels"),
       make(
@@ -378,6 +384,13 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
       alert = next;
       this.again();
     },
+    count(next) {
+      if (next.fingerprint !== fingerprint || alert === undefined) return;
+      if (next.state !== alert.state) return this.put(next);
+      const { value, peak, total, exact, lost, annotations } = next;
+      alert = { ...alert, value, peak, total, exact, lost, annotations };
+      drawNumbers();
+    },
     again() {
       if (fingerprint === "") return;
       timer ??= setTimeout(() => {
@@ -389,8 +402,37 @@ export function makeAlertPanel(reasons: Reasons, events: AlertPanelEvents): Aler
   };
 }
 
-function fact(name: string, value: string): HTMLElement {
-  return make("div", { class: "fact" }, make("dt", {}, name), make("dd", {}, value));
+function fact(name: string, number: string): HTMLElement {
+  return make(
+    "div",
+    { class: "fact" },
+    make("dt", {}, name),
+    make("dd", { "data-number": number }),
+  );
+}
+
+/** The numbers of an alert, by the facts that they stand in. */
+function numbersOf(alert: ViewAlert): Readonly<Record<string, string>> {
+  return {
+    value: valueText(alert),
+    peak: short(alert.peak),
+    total: `${alert.exact ? "" : "at least "}${whole(alert.total)}`,
+    sure: sureText(alert),
+  };
+}
+
+/** An alert without what changes with each tick. */
+function stillOf(alert: ViewAlert): ViewAlert {
+  const { summary = "", ...annotations } = alert.annotations;
+  return {
+    ...alert,
+    annotations: { ...annotations, summary: summary === "" ? "" : "some" },
+    value: 0,
+    peak: 0,
+    total: 0,
+    exact: true,
+    lost: 0,
+  };
 }
 
 function timelineOf(timeline: ViewTimeline): HTMLElement {

@@ -4,7 +4,7 @@ import { alertOrder, fitsFilters, isQuiet } from "./alert_order.ts";
 import { ago, byId, fill, make, reconcile, setAttributes, setText } from "./element.ts";
 import type { Child } from "./element.ts";
 import type { Filter } from "./look.ts";
-import { short, whole } from "./words.ts";
+import { plural, short, valueText, whole } from "./words.ts";
 
 export interface Alerts {
   /** All there are, in place of those that were. */
@@ -12,6 +12,8 @@ export interface Alerts {
   /** One that began, is over, or has changed. */
   put(alert: ViewAlert): void;
   get(fingerprint: string): ViewAlert | undefined;
+  /** Whether any fires, or may soon. */
+  readonly isActive: boolean;
   /** Returns how many fire, whatever the filters. */
   draw(filters: readonly Filter[]): number;
 }
@@ -38,7 +40,7 @@ export function makeAlerts(
       timer = undefined;
       const [first] = news;
       const verb = first!.state === "firing" ? "Fires" : "Over";
-      const more = news.length === 1 ? "" : `; and ${news.length - 1} more changes`;
+      const more = news.length === 1 ? "" : `; and ${plural(news.length - 1, "more change")}`;
       setText(
         announce,
         `${verb}: ${first!.alert}, ${first!.severity}. ${summaryOf(first!)}${more}`,
@@ -119,12 +121,12 @@ export function makeAlerts(
   };
 
   const drawNumbers = (card: Element, alert: ViewAlert): void => {
-    const { value, peak, total, exact, health } = alert;
+    const { peak, total, exact, health } = alert;
     setText(card.querySelector(".summary")!, summaryOf(alert));
     setText(
       card.querySelector(".values")!,
-      `value ${short(value)}, peak ${short(peak)}, ${exact ? "" : "at least "}${whole(total)} ${
-        health ? "times" : "drops"
+      `value ${valueText(alert)}, peak ${short(peak)}, ${exact ? "" : "at least "}${
+        plural(total, health ? "time" : "drop")
       }`,
     );
   };
@@ -160,6 +162,9 @@ export function makeAlerts(
       if (alert.state === "firing" || before === "firing") tell(alert);
     },
     get: (fingerprint) => all.get(fingerprint),
+    get isActive() {
+      return [...all.values()].some(({ state }) => state !== "resolved");
+    },
     draw(filters) {
       const sorted = [...all.values()].sort(alertOrder);
       const fitting = sorted.filter((alert) => fitsFilters(alert, filters));

@@ -11,6 +11,9 @@ export type Answer<Value> = { readonly value: Value } | { readonly failed: Failu
 
 /** How long an answer may take, in milliseconds. */
 const patience = 20_000;
+/** How often something is asked for again of a server that says it has too much to do. */
+const mostTries = 3;
+const longestWait = 10_000;
 
 /** What is done where the server wants to know who asks. */
 let refused: () => void = () => {};
@@ -29,15 +32,12 @@ export async function ask<Value>(
   body?: unknown,
 ): Promise<Answer<Value>> {
   try {
-    const response = await fetch(path, {
-      method,
-      credentials: "same-origin",
-      cache: "no-store",
-      signal: AbortSignal.timeout(patience),
-      ...(body === undefined
-        ? {}
-        : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
-    });
+    let response = await fetch(path, requestOf(method, body));
+    for (let tries = 0; method === "GET" && response.status === 429 && tries < mostTries; tries++) {
+      await response.body?.cancel();
+      await pause(waitOf(response.headers.get("retry-after")));
+      response = await fetch(path, requestOf(method, body));
+    }
     const text = await response.text();
     if (response.ok) return { value: (text === "" ? undefined : JSON.parse(text)) as Value };
     if (response.status === 401 && path !== "/login") refused();
@@ -47,6 +47,27 @@ export async function ask<Value>(
     return { failed: { status: 0, code: "NO_ANSWER", message } };
   }
 }
+
+function requestOf(method: string, body: unknown): RequestInit {
+  return {
+    method,
+    credentials: "same-origin",
+    cache: "no-store",
+    signal: AbortSignal.timeout(patience),
+    ...(body === undefined
+      ? {}
+      : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  };
+}
+
+/** Milliseconds that a server that has too much to do wants to be left alone for, within bounds. */
+export function waitOf(retryAfter: string | null): number {
+  const seconds = Number(retryAfter ?? NaN);
+  return Number.isFinite(seconds) ? Math.max(500, Math.min(longestWait, 1000 * seconds)) : 1000;
+}
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 function failureOf(status: number, text: string): Failure {
   try {

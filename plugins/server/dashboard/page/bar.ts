@@ -1,8 +1,7 @@
 // The bar that is always in sight: whether it watches, how many drops there are, and how sure that is.
 import type { ViewStatus, ViewTick } from "../../../../core/view/view.ts";
-import { byId, fill, make, setAttributes, setText } from "./element.ts";
-import type { Child } from "./element.ts";
-import { bytes, cpu, missing, moment, short, span, whole } from "./words.ts";
+import { byId, make, reconcile, setAttributes, setText } from "./element.ts";
+import { bytes, cpu, missing, moment, plural, short, span, whole } from "./words.ts";
 
 export interface Bar {
   status(status: ViewStatus): void;
@@ -88,7 +87,7 @@ export function makeBar(): Bar {
           status.history.kept ? "survives a restart" : "is in memory only"
         }`,
     );
-    if (!panel.hidden) fill(panel, ...details(status));
+    if (!panel.hidden) drawDetails(panel, status);
   };
 
   return {
@@ -99,49 +98,75 @@ export function makeBar(): Bar {
   };
 }
 
-function details({ sums, recent, lost, cost, restarts, startedAt }: ViewStatus): Child[] {
-  const row = (name: string, value: string, note = ""): HTMLTableRowElement =>
-    make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, name),
-      make("td", { class: "number" }, value),
-      make("td", { class: "muted" }, note),
-    );
-  const share = (part: number, seconds: number): string =>
-    seconds > 0 ? `${short(part / seconds)}/s over the last minute` : "";
+interface DetailsTable {
+  readonly name: string;
+  readonly caption: string;
+  readonly rows: readonly DetailsRow[];
+}
+type DetailsRow = readonly [name: string, value: string, note: string];
+
+/** Each cell changes where it stands, so that a text can be marked while it is counted on. */
+function drawDetails(panel: Element, status: ViewStatus): void {
+  reconcile(
+    panel,
+    detailsOf(status),
+    ({ name }) => name,
+    () => make("table", {}, make("caption"), make("tbody")),
+    (table, { caption, rows }) => {
+      setText(table.querySelector("caption")!, caption);
+      reconcile(
+        table.querySelector("tbody")!,
+        rows,
+        ([name]) => name,
+        () =>
+          make(
+            "tr",
+            {},
+            make("th", { scope: "row" }),
+            make("td", { class: "number" }),
+            make("td", { class: "muted" }),
+          ),
+        (row, texts) => texts.forEach((text, i) => setText(row.children[i]!, text)),
+      );
+    },
+  );
+}
+
+function detailsOf({ sums, recent, lost, cost, restarts, startedAt }: ViewStatus): DetailsTable[] {
+  const rate = recent.seconds > 0
+    ? `${short(recent.seen / recent.seconds)}/s over the last minute`
+    : "";
   return [
-    make(
-      "table",
-      {},
-      make("caption", {}, `Drops since ${moment(Date.parse(startedAt), Date.now())}`),
-      row("seen", whole(sums.seen), share(recent.seen, recent.seconds)),
-      row("counted", whole(sums.counted), "under the right key for every rule that asks"),
-      row("other", whole(sums.other), "found no room in a map"),
-      row("lost", whole(sums.lost), "the probe wasn't run, or the count never arrived"),
-    ),
-    make(
-      "table",
-      {},
-      make("caption", {}, "What is missing, by stage"),
-      row("probe", whole(lost.probe), "the kernel didn't run the probe"),
-      row("map", whole(lost.map), "a map of the kernel was full"),
-      row("output", whole(lost.output), "never arrived from bpftrace"),
-      row("window", whole(lost.window), "a rule's window was full"),
-      row("unreadable", whole(lost.unreadable), "lines of bpftrace"),
-      row("gaps", `${short(lost.gapSeconds)} s`, `nobody counted; ${whole(restarts)} restarts`),
-    ),
-    make(
-      "table",
-      {},
-      make("caption", {}, "Own cost"),
-      ...cost.processes.map(({ name, processes, cpuSeconds, cpu: cores, memoryBytes }) =>
-        row(
-          processes === 1 ? name : `${name} × ${processes}`,
-          cpu(cores),
-          `${bytes(memoryBytes)}, ${span(cpuSeconds * 1000)} of CPU since the start`,
-        )
-      ),
-    ),
+    {
+      name: "drops",
+      caption: `Drops since ${moment(Date.parse(startedAt), Date.now())}`,
+      rows: [
+        ["seen", whole(sums.seen), rate],
+        ["counted", whole(sums.counted), "under the right key for every rule that asks"],
+        ["other", whole(sums.other), "found no room in a map"],
+        ["lost", whole(sums.lost), "the probe wasn't run, or the count never arrived"],
+      ],
+    },
+    {
+      name: "missing",
+      caption: "What is missing, by stage",
+      rows: [
+        ["probe", whole(lost.probe), "the kernel didn't run the probe"],
+        ["map", whole(lost.map), "a map of the kernel was full"],
+        ["output", whole(lost.output), "never arrived from bpftrace"],
+        ["window", whole(lost.window), "a rule's window was full"],
+        ["unreadable", whole(lost.unreadable), "lines of bpftrace"],
+        ["gaps", `${short(lost.gapSeconds)} s`, `nobody counted; ${plural(restarts, "restart")}`],
+      ],
+    },
+    {
+      name: "cost",
+      caption: "Own cost",
+      rows: cost.processes.map(({ name, processes, cpuSeconds, cpu: cores, memoryBytes }) => [
+        processes === 1 ? name : `${name} × ${processes}`,
+        cpu(cores),
+        `${bytes(memoryBytes)}, ${span(cpuSeconds * 1000)} of CPU since the start`,
+      ]),
+    },
   ];
 }

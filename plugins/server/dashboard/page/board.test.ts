@@ -238,6 +238,8 @@ describe("the history on a board", () => {
         restSeries: 3,
         total: 660,
         missing: 0,
+        other: 0,
+        lost: 0,
         exact: false,
       },
       ["reason"],
@@ -261,6 +263,8 @@ describe("the history on a board", () => {
         restSeries: 0,
         total: 0,
         missing: 0,
+        other: 0,
+        lost: 0,
         exact: true,
       },
       ["reason"],
@@ -283,5 +287,17 @@ describe("a history", () => {
     expect(shown(board)).toEqual([["A", 13, 5], ["B", 6, 3]]);
     board.add(tick(12_000, [[["B"], 7]]), same);
     expect(shown(board)).toEqual([["A", 13, 0], ["B", 13, 7]]);
+  });
+
+  test("has the rate of what isn't told apart, too", () => {
+    const history = makeHistory(["reason", "owner"]);
+    const cells: Cell[] = [[["R", "A"], 8], [["R", "B"], 5], [["R", "C"], 4]];
+    history.add({ at: 10_000, seconds: 1, seen: 17, other: 0, lost: 0, cells });
+    const board = makeBoard({ step: 1000, size: 4, most: 10 });
+    const asked = { where: {}, from: 6000, to: 10_000, step: 1000, limit: 1 };
+    board.fill(history.query({ ...asked, by: ["owner"] }), ["owner"], 10_000);
+    expect([board.rest.total, board.rest.now]).toEqual([9, 9]);
+    board.add(tick(11_000, [[["A"], 7]]), same);
+    expect([board.rest.total, board.rest.now]).toEqual([9, 0]);
   });
 });

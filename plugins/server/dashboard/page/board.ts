@@ -50,6 +50,8 @@ export interface Board {
   top(): Series[];
   /** Drops a second in each step, the oldest first; null where nobody counted. */
   rates(series: Series): (number | null)[];
+  /** Whether somebody counted, in each step. */
+  counted(): boolean[];
   /** When the steps begin, in milliseconds since 1970. */
   times(): number[];
   /** Of how much of the time drops were counted, in seconds. */
@@ -74,6 +76,8 @@ export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board 
   /** Those that the last tick brought something of. */
   let current: Series[] = [];
 
+  /** What reaches over from the step beside it by a millisecond isn't a count of this one. */
+  const isCounted = (at: number): boolean => counted[at]! > step / 1e5;
   const place = (number: number): number => ((number % size) + size) % size;
   const clear = (at: number): void => {
     counted[at] = 0;
@@ -92,6 +96,10 @@ export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board 
       if (each.total > 0) {
         each.drops.forEach((n, at) => rest.drops[at]! += n);
         rest.total += each.total;
+        if (each.now > 0) {
+          rest.now += each.now;
+          current.push(rest);
+        }
         restKeys++;
       }
       series.delete(each.key);
@@ -155,10 +163,8 @@ export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board 
           : find(by.map((field) => each.labels[field] ?? null));
         mine.total += each.total;
         // Until a tick comes, what is shown as now is the last of what was: a zero would be wrong.
-        if (mine !== rest) {
-          mine.now = each.values[steps - 1] ?? 0;
-          if (mine.now > 0) current.push(mine);
-        }
+        mine.now = each.values[steps - 1] ?? 0;
+        if (mine.now > 0) current.push(mine);
         times.forEach(({ seconds, shares }, i) => {
           for (const [at, share] of shares) {
             mine.drops[at]! += (each.values[i] ?? 0) * seconds * share;
@@ -198,9 +204,9 @@ export function makeBoard({ step, size, most, phase = 0 }: BoardOptions): Board 
     rates: ({ drops }) =>
       Array.from({ length: size }, (_, i) => {
         const at = place(last - size + 1 + i);
-        // What reaches over from the step beside it by a millisecond isn't a count of this one.
-        return counted[at]! > step / 1e5 ? drops[at]! / counted[at]! : null;
+        return isCounted(at) ? drops[at]! / counted[at]! : null;
       }),
+    counted: () => Array.from({ length: size }, (_, i) => isCounted(place(last - size + 1 + i))),
     times: () => Array.from({ length: size }, (_, i) => (last - size + 1 + i) * step - phase),
   };
 }

@@ -1,7 +1,7 @@
 // The stacked chart. uPlot draws; what is stacked, and in which colours, comes from elsewhere.
 import uPlot from "uplot";
 import { setAttributes } from "./element.ts";
-import { gapsOf, seriesAt } from "./stacking.ts";
+import { seriesAt } from "./stacking.ts";
 import type { Picture } from "./stacking.ts";
 import type { Series } from "./board.ts";
 import { mix } from "./colour.ts";
@@ -46,7 +46,9 @@ export function makeChart(root: HTMLElement, events: ChartEvents): Chart {
   const colourOf = (slot: number): string => {
     const at = seriesOf(slot);
     const own = colours[at] ?? theme.line;
-    const isFaded = focused !== undefined && picture?.series[at]?.key !== focused;
+    // A row that went away under the pointer doesn't say that it is left.
+    const isFocused = picture?.series.some(({ key }) => key === focused) ?? false;
+    const isFaded = isFocused && picture?.series[at]?.key !== focused;
     return isFaded ? mix(own, theme.ground, 0.75) : own;
   };
 
@@ -209,8 +211,7 @@ function axisTime(seconds: number, increment: number): string {
 
 /** Times in which nobody counted are hatched: they are no zeros. */
 function hatch(plot: uPlot, picture: Picture | undefined, { text }: Theme): void {
-  const [rates] = picture?.rates ?? [];
-  if (picture === undefined || rates === undefined) return;
+  if (picture === undefined || picture.gaps.length === 0) return;
   const { ctx, bbox: { left, top, width, height } } = plot;
   const length = (picture.times[1] ?? 0) - picture.times[0]!;
   const gap = 8 * devicePixelRatio;
@@ -218,7 +219,7 @@ function hatch(plot: uPlot, picture: Picture | undefined, { text }: Theme): void
   ctx.strokeStyle = text;
   ctx.globalAlpha = 0.45;
   ctx.lineWidth = devicePixelRatio;
-  for (const [first, last] of gapsOf(rates)) {
+  for (const [first, last] of picture.gaps) {
     const begin = Math.max(left, plot.valToPos(picture.times[first]!, "x", true));
     const end = Math.min(left + width, plot.valToPos(picture.times[last]! + length, "x", true));
     if (end - begin < 1) continue;

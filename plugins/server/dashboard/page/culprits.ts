@@ -99,7 +99,8 @@ export function makeCulprits(reasons: Reasons, pick: (filter: Filter) => void): 
       (series) => create(series, fields),
       (row, series) => {
         const [rate, share, total] = row.querySelectorAll("td.number");
-        setText(rate!, short(series.now));
+        // The last step of a time that was zoomed into isn't now.
+        setText(rate!, shown.look.zoom === null ? short(series.now) : "–");
         setText(share!, percent(series.total, sum));
         setText(total!, whole(series.total));
         setAttributes(row.querySelector(".spark-area")!, { d: sparkPath(board.rates(series)) });

@@ -22,6 +22,8 @@ export interface Shown {
 export interface Feed {
   /** What there is to show; undefined until the first history came. */
   readonly shown: Shown | undefined;
+  /** Whether what was asked for last is still on its way. */
+  readonly isLoading: boolean;
   /** Reads what a look asks for; what was shown stays until it is there. */
   load(look: Look): Promise<void>;
   /** What the ticks' labels are, in their order. */
@@ -74,6 +76,9 @@ export function makeFeed(
   return {
     get shown() {
       return shown;
+    },
+    get isLoading() {
+      return isLoading;
     },
     startAt(at) {
       last = Math.max(last, at);

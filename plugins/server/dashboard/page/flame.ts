@@ -3,20 +3,23 @@ import { select } from "d3-selection";
 import type { Stacks } from "../../../../core/view/view.ts";
 import { ask, failureText } from "./api.ts";
 import { mix } from "./colour.ts";
-import { byId, fill, make, reconcile, setText } from "./element.ts";
+import { byId, make, reconcile, setText } from "./element.ts";
 import { flameGraph } from "./flame_library.ts";
 import type { FlameGraph, Frame } from "./flame_library.ts";
+import { stacksText } from "./flame_sum.ts";
 import { flameTree } from "./flame_tree.ts";
 import { addFilters, windowOf } from "./look.ts";
 import type { Look } from "./look.ts";
 import type { Reasons } from "./reasons.ts";
-import { percent, whole } from "./words.ts";
+import { moment, percent, plural, whole } from "./words.ts";
 
 export interface Flame {
   /** Reads the stacks of a look, where `now` is the server's time. */
   load(look: Look, now: number): Promise<void>;
-  /** Whether somebody reads in it: then it isn't drawn anew by itself. */
-  readonly isBusy: boolean;
+  /** Whether a part of it is looked at: drawn anew it would be whole again. */
+  readonly isZoomed: boolean;
+  /** Whether what was asked for last couldn't be read, and may be a moment later. */
+  readonly isMissing: boolean;
   /** Draws it in other colours. */
   recolour(): void;
 }
@@ -36,11 +39,13 @@ export function makeFlame(
   const search = byId<HTMLInputElement>("flame-search");
   const reset = byId<HTMLButtonElement>("flame-reset");
   const body = document.querySelector("#flame-table tbody")!;
+  const more = byId("flame-more");
   let graph: FlameGraph | undefined;
   let stacks: Stacks | undefined;
   let told = "";
   let turn = 0;
   let isZoomed = false;
+  let isMissing = false;
   let drawn = "";
   let colours: ReadonlyMap<string, string> = new Map();
 
@@ -48,7 +53,7 @@ export function makeFlame(
   const label = (frame: Frame): string => {
     const { name, value, reason } = frame.data;
     const of = reason === "" || reason === name ? "" : ` (${reason})`;
-    return `${name}${of}: ${whole(value)} drops, ${percent(value, stacks?.total ?? 0)} of all`;
+    return `${name}${of}: ${plural(value, "drop")}, ${percent(value, stacks?.total ?? 0)} of all`;
   };
   const makeGraph = (): FlameGraph =>
     flameGraph()
@@ -67,7 +72,7 @@ export function makeFlame(
       .setSearchHandler((results, value, all) => {
         told = search.value === ""
           ? ""
-          : `${whole(results.length)} places match, with ${percent(value, all)} of the drops`;
+          : `${plural(results.length, "place")} found, with ${percent(value, all)} of the drops`;
         setText(details, told);
       })
       .setColorMapper(({ data, highlight, depth }) => {
@@ -105,6 +110,8 @@ export function makeFlame(
 
   const drawTable = (): void => {
     if (stacks === undefined) return;
+    const { length } = stacks.stacks;
+    setText(more, length > mostRows ? `The first ${mostRows} of ${whole(length)}.` : "");
     reconcile(
       body,
       stacks.stacks.slice(0, mostRows),
@@ -142,9 +149,11 @@ export function makeFlame(
   }).observe(section);
 
   return {
-    get isBusy() {
-      return isZoomed || search.value !== "" || root.matches(":hover") ||
-        section.contains(document.activeElement);
+    get isZoomed() {
+      return isZoomed;
+    },
+    get isMissing() {
+      return isMissing;
     },
     recolour() {
       draw();
@@ -158,23 +167,22 @@ export function makeFlame(
       addFilters(query, look.filters);
       const answer = await ask<Stacks>(`/api/v1/stacks?${query}`);
       if (mine !== turn) return;
+      isMissing = "failed" in answer && answer.failed.status !== 400;
       if ("failed" in answer) {
+        // What is drawn is of something else, or of before: it must not pass for what was asked for.
+        stacks = undefined;
+        drawn = told = "";
+        root.hidden = true;
+        reconcile(body, [], String, () => make("tr"), () => {});
+        setText(details, "");
+        setText(more, "");
         setText(sum, failureText(answer.failed));
         return;
       }
       stacks = answer.value;
-      const { kept, total } = stacks;
-      fill(
-        sum,
-        kept === 0
-          ? total === 0
-            ? "No drops in this time."
-            : `No stack was walked of the ${whole(total)} drops in this time.`
-          : `Sampled: ${whole(kept)} stacks were walked, of ${whole(total)} counted drops${
-            // Whole stacks of coarse times lie beside drops of the very time.
-            kept > total ? "" : ` (${percent(kept, total)})`}. ` +
-            "A width is what was counted of a reason, shared out over its stacks.",
-      );
+      const said = Date.now();
+      const asOf = look.zoom === null ? ` As of ${moment(now, said)}.` : "";
+      setText(sum, stacksText(stacks, { from, to }, said) + asOf);
       const next = JSON.stringify(stacks.stacks);
       if (next === drawn) return;
       drawn = next;

@@ -12,8 +12,14 @@ export interface LegendEvents {
 }
 
 export interface Legend {
-  /** `step` is the step under the pointer; null for now. */
-  draw(picture: Picture, colours: readonly string[], by: string, step: number | null): void;
+  /** `step` is the step under the pointer; null for now, which there is only where it is live. */
+  draw(
+    picture: Picture,
+    colours: readonly string[],
+    by: string,
+    step: number | null,
+    isLive: boolean,
+  ): void;
 }
 
 export function makeLegend(reasons: Reasons, events: LegendEvents): Legend {
@@ -64,7 +70,7 @@ export function makeLegend(reasons: Reasons, events: LegendEvents): Legend {
   };
 
   return {
-    draw(picture, colours, by, step) {
+    draw(picture, colours, by, step, isLive) {
       current.clear();
       for (const series of picture.series) current.set(series.key, series);
       setText(name, by);
@@ -82,7 +88,11 @@ export function makeLegend(reasons: Reasons, events: LegendEvents): Legend {
         (row, { series, at, isRest }) => {
           const [swatch, now, share, total] = row.querySelectorAll<HTMLElement>(".swatch, td");
           swatch!.style.backgroundColor = colours[at]!;
-          const rate = step === null ? series.now : picture.rates[at]![step] ?? null;
+          const rate = step !== null
+            ? picture.rates[at]![step] ?? null
+            : isLive
+            ? series.now
+            : null;
           setText(now!, rate === null ? "–" : short(rate));
           setText(share!, percent(series.total, picture.total));
           setText(total!, whole(series.total));

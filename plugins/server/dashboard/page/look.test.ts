@@ -4,6 +4,7 @@ import {
   addFilters,
   filterTest,
   firstLook,
+  keptFilters,
   readLook,
   timeWindows,
   toggleFilter,
@@ -85,8 +86,16 @@ describe("filters", () => {
     expect(filterTest([], fields)(["A", null])).toBe(true);
   });
 
-  test("of a field that ticks don't have keep nothing out: the server has said no to them", () => {
-    expect(filterTest([{ field: "owner", label: "x" }], ["reason"])(["A"])).toBe(true);
+  test("of a field that ticks don't have fit nothing: what they mean can't be told", () => {
+    for (const label of ["x", null]) {
+      expect(filterTest([{ field: "owner", label }], ["reason"])(["A"])).toBe(false);
+    }
+  });
+
+  test("of a field that the history isn't kept by any more are told from the others", () => {
+    const gone = { field: "owner", label: null };
+    expect(keptFilters([eth0, gone], ["reason", "dev"])).toEqual({ kept: [eth0], gone: [gone] });
+    expect(keptFilters([eth0], ["dev"])).toEqual({ kept: [eth0], gone: [] });
   });
 });
 

@@ -130,7 +130,16 @@ export function toggleFilter(filters: readonly Filter[], filter: Filter): readon
     : [...filters, filter].slice(-mostFilters);
 }
 
-/** A test of labels that stand in the order of some fields. */
+/** Filters apart by whether the history tells drops apart by their field. */
+export function keptFilters(
+  filters: readonly Filter[],
+  fields: readonly string[],
+): { readonly kept: readonly Filter[]; readonly gone: readonly Filter[] } {
+  const isKept = ({ field }: Filter): boolean => fields.includes(field);
+  return { kept: filters.filter(isKept), gone: filters.filter((each) => !isKept(each)) };
+}
+
+/** A test of labels that stand in the order of some fields; a filter of another field fits none. */
 export function filterTest(
   filters: readonly Filter[],
   fields: readonly string[],
@@ -141,7 +150,7 @@ export function filterTest(
       new Set(filters.filter((each) => each.field === field).map(({ label }) => label)),
     ] as const
   );
-  return (labels) => wanted.every(([at, set]) => at === -1 || set.has(labels[at] ?? null));
+  return (labels) => wanted.every(([at, set]) => at !== -1 && set.has(labels[at] ?? null));
 }
 
 export function windowOf(name: string): TimeWindow {

@@ -12,7 +12,10 @@
 //   #by button[data-by]         the field that the chart tells drops apart by, [aria-pressed]
 //   #window button[data-window] 5m 15m 1h 6h 24h 7d, [aria-pressed]; #live: back from a zoom; #pause
 //   #filters li[data-filter][data-label]   one filter each (the label `\0` is null), with a button
-//   #chart canvas               the chart; #drops-sum: the sum of its time, and whether it is exact
+//   #filters-gone               filters that were left out, since the history isn't kept by their field
+//   #chart canvas               the chart; #drops-sum: the sum of its time, and whether it is exact, or
+//                               .error: why it can't be read; then #chart[hidden] where what was read
+//                               before is of something else, and so #legend-shown, #culprits-shown
 //   #legend tr[data-series]     a row a series (its label), or [data-rest]; .legend-now .legend-share
 //                               .legend-total are cells; the button in it filters
 //   #culprits tr[data-culprit]  a row each; [data-field] are its cells, .culprit-rate, .culprit-total
@@ -35,6 +38,7 @@ import type { Drops, ViewAlert, ViewStatus } from "../../../../core/view/view.ts
 import { makeAlertPanel } from "./alert_panel.ts";
 import { makeAlerts } from "./alerts.ts";
 import { ask, failureText, whenRefused } from "./api.ts";
+import type { Failure } from "./api.ts";
 import { makeBar } from "./bar.ts";
 import { keyOf } from "./board.ts";
 import type { Series } from "./board.ts";
@@ -52,6 +56,7 @@ import { askToken } from "./login.ts";
 import {
   firstLook,
   hasFilter,
+  keptFilters,
   readLook,
   sections,
   timeWindows,
@@ -61,6 +66,7 @@ import {
 } from "./look.ts";
 import type { Filter, Look } from "./look.ts";
 import { makeOutbox } from "./outbox.ts";
+import { makePolls } from "./polls.ts";
 import { makeReasons } from "./reasons.ts";
 import { makeRules } from "./rules.ts";
 import { makeSilences } from "./silences.ts";
@@ -68,7 +74,7 @@ import { pictureOf } from "./stacking.ts";
 import type { Picture } from "./stacking.ts";
 import { openStream } from "./stream.ts";
 import { makeTheme, tint } from "./theme.ts";
-import { moment, span, whole } from "./words.ts";
+import { labelName, moment, plural, span, whole } from "./words.ts";
 
 let look = readLook(location.search);
 let status: ViewStatus | undefined;
@@ -82,8 +88,8 @@ let isPaused = false;
 let picture: Picture | undefined;
 let hovered: number | null = null;
 let firing = 0;
-/** The drops that are looked at couldn't be read. */
-let isMissing = false;
+/** Why the drops that are looked at couldn't be read; undefined where they could. */
+let failure: Failure | undefined;
 
 const frame = makeFrame();
 const colours = makeColours();
@@ -96,12 +102,9 @@ const feed = makeFeed(
   (what) => {
     if (what === "history" || !isPaused) frame.ask(takePicture);
   },
-  (failure) => {
-    // What may work a moment later is tried again.
-    isMissing = failure !== undefined &&
-      (failure.status === 0 || failure.status === 429 || failure.status >= 500);
-    byId("drops-sum").classList.toggle("error", failure !== undefined);
-    if (failure !== undefined) setText(byId("drops-sum"), failureText(failure));
+  (next) => {
+    failure = next;
+    frame.ask(drawDrops);
   },
 );
 const pick = (filter: Filter): void => go({ filters: toggleFilter(look.filters, filter) });
@@ -152,8 +155,8 @@ function takePicture(): void {
   const { shown } = feed;
   if (shown === undefined) return;
   picture = pictureOf(shown.chart, mostSeries - 1);
+  if (failure === undefined || isShown()) culprits.draw(shown);
   drawDrops();
-  culprits.draw(shown);
 }
 
 function coloursOf({ series, hasRest }: Picture, by: string): string[] {
@@ -163,9 +166,24 @@ function coloursOf({ series, hasRest }: Picture, by: string): string[] {
   return hasRest ? [...own, tint(restColour)] : own;
 }
 
+/** What is shown is of what is asked for. */
+function isShown(): boolean {
+  return feed.shown !== undefined && dropsOf(feed.shown.look) === dropsOf(look);
+}
+
+function dropsOf({ by, window, zoom, filters }: Look): string {
+  return JSON.stringify([by, window, zoom, filters]);
+}
+
 function drawDrops(): void {
   const { shown } = feed;
-  if (picture === undefined || shown === undefined) return;
+  // Under filters that it doesn't fit, what was read before would be wrong.
+  const isWrong = failure !== undefined && !isShown();
+  for (const id of ["chart", "legend-shown", "culprits-shown"]) byId(id).hidden = isWrong;
+  byId("drops-sum").classList.toggle("error", failure !== undefined);
+  if (failure !== undefined) setText(byId("drops-sum"), failureText(failure));
+  if (isWrong) setText(byId("culprits-sum"), "");
+  if (isWrong || picture === undefined || shown === undefined) return;
   const { times } = picture;
   const from = times[0]! * 1000;
   chart.draw(
@@ -175,6 +193,7 @@ function drawDrops(): void {
     from + times.length * shown.chart.step,
   );
   drawLegend();
+  if (failure !== undefined) return;
   const { zoom, window } = shown.look;
   const now = Date.now();
   const when = zoom === null
@@ -187,14 +206,20 @@ function drawDrops(): void {
     : "nobody counted for a part of it (hatched)";
   setText(
     byId("drops-sum"),
-    `${whole(picture.total)} drops ${when}, ${sure}${isPaused ? "; paused" : ""}`,
+    `${plural(picture.total, "drop")} ${when}, ${sure}${isPaused ? "; paused" : ""}`,
   );
 }
 
 function drawLegend(): void {
   const { shown } = feed;
   if (picture === undefined || shown === undefined) return;
-  legend.draw(picture, coloursOf(picture, shown.look.by), shown.look.by, hovered);
+  legend.draw(
+    picture,
+    coloursOf(picture, shown.look.by),
+    shown.look.by,
+    hovered,
+    shown.look.zoom === null,
+  );
 }
 
 function drawAlerts(): void {
@@ -235,6 +260,7 @@ function show(next: Look): void {
     JSON.stringify([window, zoom, filters])
   );
   drawControls();
+  if (before.filters !== next.filters) byId("filters-gone").hidden = true;
   if (old !== fresh || before.by !== next.by) void feed.load(next);
   if (old !== fresh) void flame.load(next, serverNow || Date.now());
   if (before.filters !== next.filters || before.alert !== next.alert) frame.ask(drawAlerts);
@@ -269,19 +295,52 @@ async function readStatus(): Promise<void> {
 
 function learnFields(next: readonly string[]): void {
   feed.fields(next);
-  if (next.join() === fields.join() || next.length === 0) return;
-  fields = next;
-  drawControls();
+  if (next.length === 0) return;
+  if (next.join() !== fields.join()) {
+    fields = next;
+    drawControls();
+  }
+  const { kept, gone } = keptFilters(look.filters, fields);
+  if (gone.length === 0) return;
+  go({ filters: kept }, "replace");
+  const names = gone.map(({ field, label }) => `${field} ${labelName(field, label)}`);
+  const note = byId("filters-gone");
+  note.hidden = false;
+  setText(
+    note,
+    `Left out: ${names.join(", ")}. The history isn't kept by ${
+      [...new Set(gone.map(({ field }) => field))].join(", ")
+    }, so what you see is wider.`,
+  );
 }
 
-async function readAlerts(): Promise<void> {
+/** How many alerts the stream told of. */
+let alertNews = 0;
+/** Alerts couldn't be read the last time. */
+let areAlertsMissing = false;
+async function readAlerts(triesLeft = 3): Promise<void> {
+  const before = alertNews;
   const answer = await ask<{ readonly alerts: readonly ViewAlert[] }>("/api/v1/alerts");
+  areAlertsMissing = "failed" in answer;
   if ("failed" in answer) {
     setText(byId("alerts-sum"), failureText(answer.failed));
     return;
   }
+  // What the stream told of meanwhile may be newer than this: it must not be over and begin again.
+  if (before !== alertNews && triesLeft > 0) return readAlerts(triesLeft - 1);
   alerts.set(answer.value.alerts);
+  const open = alerts.get(look.alert);
+  if (open !== undefined) panel.count(open);
   frame.ask(drawAlerts);
+}
+
+let rulesTimer: ReturnType<typeof setTimeout> | undefined;
+/** An alert has begun or is over, and so has what its rule does; many do at once. */
+function readRulesSoon(): void {
+  rulesTimer ??= setTimeout(() => {
+    rulesTimer = undefined;
+    if (!document.hidden) void rules.load();
+  }, 1000);
 }
 
 /** Reads all that is shown: at first, and where what was read before is of another time. */
@@ -293,16 +352,14 @@ async function readAll(): Promise<void> {
   await Promise.all([drops, readAlerts(), rules.load(), silences.load()]);
   if (look.alert !== "") panel.open(look.alert);
   await Promise.all([flame.load(look, serverNow || Date.now()), outbox.load(), reasons.load()]);
-  wasSynced = Date.now();
 }
 
-let wasSynced = 0;
 const readers = {
   status: readStatus,
   rules: () => rules.load(),
   silences: () => silences.load(),
   outbox: () => outbox.load(),
-  alerts: readAlerts,
+  alerts: () => readAlerts(),
 } as const;
 
 let isStarted = false;
@@ -331,9 +388,11 @@ const stream = openStream({
   },
   alert(alert) {
     heardAt = Date.now();
+    alertNews++;
     alerts.put(alert);
     panel.put(alert);
     frame.ask(drawAlerts);
+    readRulesSoon();
   },
   changed(what) {
     heardAt = Date.now();
@@ -365,31 +424,45 @@ setTimeout(() => {
 }, 1500);
 void readStatus();
 
-const statusEvery = 5000;
-const flameEvery = 15_000;
-let flameAt = Date.now();
-let statusAt = Date.now();
+const isSeen = (): boolean => !document.hidden;
+const isLive = (): boolean => look.zoom === null && !isPaused;
+const poll = makePolls([
+  { every: () => document.hidden ? 30_000 : 5000, when: () => true, run: () => void readStatus() },
+  // The stream tells of an alert that begins or is over, not of how its numbers grow.
+  {
+    every: () => 5000,
+    when: () => isSeen() && (alerts.isActive || areAlertsMissing),
+    run: () => void readAlerts(),
+  },
+  { every: () => 10_000, when: isSeen, run: () => void rules.load() },
+  // What the server has said no to stays a no; all else may work a moment later.
+  {
+    every: () => 5000,
+    when: () => isSeen() && failure !== undefined && failure.status !== 400 && !feed.isLoading,
+    run: () => void feed.load(look),
+  },
+  {
+    every: () => 5000,
+    when: () => isSeen() && flame.isMissing,
+    run: () => void flame.load(look, serverNow || Date.now()),
+  },
+  {
+    every: () => 15_000,
+    when: () => isSeen() && isLive() && !flame.isZoomed,
+    run: () => void flame.load(look, serverNow || Date.now()),
+  },
+  // What was added up tick by tick is read again now and then: keys that were small become large.
+  {
+    every: () => Math.max(60_000, Math.min(300_000, windowOf(look.window).length / 5)),
+    when: () => isSeen() && isLive() && isStarted,
+    run: () => void feed.load(look),
+  },
+], Date.now());
 setInterval(() => {
   if (isAsking()) return;
   const now = Date.now();
-  const slow = document.hidden ? 6 : 1;
-  if (now - statusAt >= statusEvery * slow) {
-    statusAt = now;
-    void readStatus();
-    if (isMissing) void feed.load(look);
-  }
+  poll(now);
   if (document.hidden) return;
-  const isLive = look.zoom === null && !isPaused;
-  if (isLive && !flame.isBusy && now - flameAt >= flameEvery) {
-    flameAt = now;
-    void flame.load(look, serverNow || now);
-  }
-  // What was added up tick by tick is read again now and then: keys that were small become large.
-  const every = Math.max(60_000, Math.min(300_000, windowOf(look.window).length / 5));
-  if (isLive && wasSynced > 0 && now - wasSynced >= every) {
-    wasSynced = now;
-    void feed.load(look);
-  }
   const patience = Math.max(20_000, 5 * (status?.interval ?? 1000));
   if (now - heardAt > patience && status?.state === "watching") {
     bar.down(heardAt);
@@ -442,7 +515,11 @@ listenToKeys([
     run: () => go({ window: name, zoom: null }),
   })),
   { key: "p", does: "pause, or go on", run: () => setPaused(!isPaused) },
-  { key: "x", does: "remove all filters", run: () => go({ filters: [], zoom: null }) },
+  {
+    key: "x",
+    does: "remove all filters, and leave the zoom",
+    run: () => go({ filters: [], zoom: null }),
+  },
   { key: "j", does: "next alert (Enter opens it)", run: () => walkAlerts(1) },
   { key: "k", does: "alert before", run: () => walkAlerts(-1) },
   ...([

@@ -2,7 +2,7 @@
 import type { ViewMessage } from "../../../../core/view/view.ts";
 import { ask, failureText } from "./api.ts";
 import { ago, byId, fill, make, reconcile, setAttributes, setText } from "./element.ts";
-import { moment, whole } from "./words.ts";
+import { moment, plural, whole } from "./words.ts";
 
 export interface Outbox {
   load(): Promise<void>;
@@ -91,7 +91,12 @@ export function makeOutbox(): Outbox {
         make("strong", {}, sink),
         make("span", { class: "controls" }, retry, drop),
       ),
-      make("p", { class: "muted" }, ago(createdAt, "made "), `, ${attempts} attempts${next}`),
+      make(
+        "p",
+        { class: "muted" },
+        ago(createdAt, "made "),
+        `, ${plural(attempts, "attempt")}${next}`,
+      ),
       make("p", {}, title),
       error !== "" && make("p", { class: "error mono" }, error),
       problem,

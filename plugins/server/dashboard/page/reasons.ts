@@ -3,7 +3,7 @@ import type { ViewReason } from "../../../../core/view/view.ts";
 import { ask } from "./api.ts";
 import { byId, fill, make } from "./element.ts";
 import type { Child } from "./element.ts";
-import { whole } from "./words.ts";
+import { plural } from "./words.ts";
 
 export interface Reasons {
   /** The class of a reason as a mark; nothing where it isn't known yet. */
@@ -24,11 +24,16 @@ export const classes: Readonly<Record<string, string>> = {
   unknown: "the kernel gives no reason: the site and the stack decide",
 };
 
+/** For how many milliseconds numbers that were read count as those of now. */
+const fresh = 10_000;
+
 export function makeReasons(loaded: () => void): Reasons {
   const card = byId("reason-card");
   let known = new Map<string, ViewReason>();
   let anchor: HTMLElement | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the reasons were read last. */
+  let readAt = 0;
   /** Tapped on, so it stays until it is tapped on again, or elsewhere. */
   let isPinned = false;
 
@@ -47,11 +52,27 @@ export function makeReasons(loaded: () => void): Reasons {
     at.setAttribute("aria-expanded", "true");
     at.setAttribute("aria-describedby", "reason-card");
     fill(card, ...cardOf(reason, known.get(reason)));
+    // How many there were is of when it was read.
+    if (Date.now() - readAt > fresh) void load();
     // What lies outside of an open dialog can't be reached.
     const home = at.closest("dialog") ?? document.body;
     if (card.parentElement !== home) home.append(card);
     if (!card.matches(":popover-open")) card.showPopover();
     place(card, at);
+  };
+  const load = async (): Promise<void> => {
+    readAt = Date.now();
+    const answer = await ask<{ readonly reasons: readonly ViewReason[] }>("/api/v1/reasons");
+    if ("failed" in answer) {
+      readAt = 0;
+      return;
+    }
+    known = new Map(answer.value.reasons.map((each) => [each.reason, each]));
+    loaded();
+    const reason = anchor?.dataset.reason;
+    if (anchor === undefined || reason === undefined) return;
+    fill(card, ...cardOf(reason, known.get(reason)));
+    place(card, anchor);
   };
   const later = (call: () => void, delay: number): void => {
     clearTimeout(timer);
@@ -126,12 +147,7 @@ export function makeReasons(loaded: () => void): Reasons {
         }, "i"),
         reason,
       ),
-    async load() {
-      const answer = await ask<{ readonly reasons: readonly ViewReason[] }>("/api/v1/reasons");
-      if ("failed" in answer) return;
-      known = new Map(answer.value.reasons.map((each) => [each.reason, each]));
-      loaded();
-    },
+    load,
   };
 }
 
@@ -161,7 +177,7 @@ function cardOf(reason: string, known: ViewReason | undefined): Child[] {
     ...list("Usual causes", known.causes),
     ...list("How to confirm", known.confirm, true),
     ...list("What to change", known.change),
-    make("p", { class: "muted" }, `${whole(known.drops)} drops since the start`),
+    make("p", { class: "muted" }, `${plural(known.drops, "drop")} since the start`),
   ];
 }
 

@@ -2,7 +2,7 @@
 import type { ViewRule, ViewRules } from "../../../../core/view/view.ts";
 import { ask, failureText } from "./api.ts";
 import { byId, fill, make, reconcile, setText } from "./element.ts";
-import { moment, whole } from "./words.ts";
+import { moment, plural, whole } from "./words.ts";
 
 export interface Rules {
   load(): Promise<void>;
@@ -14,6 +14,7 @@ const order = ["disabled", "firing", "pending", "inactive"];
 export function makeRules(): Rules {
   const list = byId("rules-list");
   const errors = byId("rule-errors");
+  let shownErrors = "";
   return {
     async load() {
       const answer = await ask<ViewRules>("/api/v1/rules");
@@ -23,18 +24,23 @@ export function makeRules(): Rules {
       }
       const { rules, errors: wrong, loadedAt, cost } = answer.value;
       errors.hidden = wrong.length === 0;
-      fill(
-        errors.querySelector("ul")!,
-        ...wrong.slice(0, 50).map(({ code, file, line, column, message }) =>
-          make(
-            "li",
-            { "data-code": code },
-            make("code", {}, [file, line, column].filter((part) => part !== null).join(":")),
-            make("strong", {}, ` ${code} `),
-            message,
-          )
-        ),
-      );
+      // Who marks a text of it keeps what was marked.
+      const text = JSON.stringify(wrong);
+      if (text !== shownErrors) {
+        fill(
+          errors.querySelector("ul")!,
+          ...wrong.slice(0, 50).map(({ code, file, line, column, message }) =>
+            make(
+              "li",
+              { "data-code": code },
+              make("code", {}, [file, line, column].filter((part) => part !== null).join(":")),
+              make("strong", {}, ` ${code} `),
+              message,
+            )
+          ),
+        );
+      }
+      shownErrors = text;
       setText(byId("rules-count"), wrong.length > 0 ? `${wrong.length} broken` : "");
       const loaded = moment(Date.parse(loadedAt), Date.now());
       setText(byId("rules-sum"), `${whole(rules.length)}, loaded ${loaded}. ${cost}`);
@@ -51,7 +57,7 @@ export function makeRules(): Rules {
           shownIn.set(element, text);
           setText(
             element.querySelector(".rule-numbers")!,
-            `${firing} firing, ${pending} pending, ${whole(total)} drops matched`,
+            `${firing} firing, ${pending} pending, ${plural(total, "drop")} matched`,
           );
         },
       );

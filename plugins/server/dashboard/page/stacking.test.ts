@@ -53,7 +53,16 @@ describe("a picture", () => {
 describe("a gap", () => {
   test("stays one in a stack, and is found with its ends", () => {
     expect(stacked([[1, null], [2, null]])).toEqual([[1, null], [3, null]]);
-    expect(gapsOf([null, 1, null, null, 0, null])).toEqual([[0, 0], [2, 3], [5, 5]]);
+    expect(gapsOf([false, true, false, false, true, false])).toEqual([[0, 0], [2, 3], [5, 5]]);
     expect(gapsOf([])).toEqual([]);
+  });
+
+  test("is one where there were no drops at all, too", () => {
+    const empty = makeBoard({ step: 1000, size: 3, most: 100 });
+    empty.add({ at: 1000, seconds: 1, gap: null, drops: [] }, (labels) => labels);
+    empty.add({ at: 2000, seconds: 1, gap: "gone", drops: [] }, (labels) => labels);
+    empty.add({ at: 3000, seconds: 1, gap: null, drops: [] }, (labels) => labels);
+    const { series, gaps } = pictureOf(empty, 2);
+    expect([series, gaps]).toEqual([[], [[1, 1]]]);
   });
 });

@@ -15,6 +15,8 @@ export interface Picture {
   readonly rates: readonly (readonly (number | null)[])[];
   /** The same, on top of those below. */
   readonly tops: readonly (readonly (number | null)[])[];
+  /** Times in which nobody counted: the first and the last step of each. */
+  readonly gaps: readonly (readonly [first: number, last: number])[];
   /** Drops of all series in the time. */
   readonly total: number;
 }
@@ -46,6 +48,7 @@ export function pictureOf(board: Board, most: number): Picture {
     hasRest,
     restKeys: others.length + board.restKeys,
     rates,
+    gaps: gapsOf(board.counted()),
     tops: stacked(rates),
     total: series.reduce((sum, { total }) => sum + total, 0),
   };
@@ -74,10 +77,10 @@ export function seriesAt(
 }
 
 /** The times in which nobody counted: the first and the last step of each. */
-export function gapsOf(rates: readonly (number | null)[]): [first: number, last: number][] {
+export function gapsOf(counted: readonly boolean[]): [first: number, last: number][] {
   const gaps: [number, number][] = [];
-  rates.forEach((rate, i) => {
-    if (rate !== null) return;
+  counted.forEach((is, i) => {
+    if (is) return;
     const before = gaps.at(-1);
     if (before !== undefined && before[1] === i - 1) before[1] = i;
     else gaps.push([i, i]);

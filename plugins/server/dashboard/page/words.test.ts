@@ -10,9 +10,12 @@ import {
   missing,
   moment,
   percent,
+  plural,
   readDuration,
   short,
   span,
+  sureText,
+  valueText,
   webLink,
   whole,
 } from "./words.ts";
@@ -65,8 +68,31 @@ describe("what is missing", () => {
     expect(missing({ ...sums, other: 30, lost: 4 }, { ...nothing, map: 30, probe: 4 }))
       .toEqual({ exact: false, text: "at least: 34 missing (probe 4, map 30)" });
     expect(missing(sums, { ...nothing, window: 2, unreadable: 1 }).text)
-      .toBe("at least: 0 missing (window 2, 1 unreadable lines)");
+      .toBe("at least: window 2, 1 unreadable line");
   });
+
+  test("from an alert is told, or that nobody counted", () => {
+    expect(sureText({ exact: true, lost: 0 })).toBe("exact");
+    expect(sureText({ exact: false, lost: 3 })).toBe("at least; 3 missing in the window");
+    expect(sureText({ exact: false, lost: 0 })).toBe("at least; nobody counted for a part of it");
+  });
+});
+
+describe("an alert's value", () => {
+  const fires = { value: 0, peak: 90, state: "firing", health: false } as const;
+
+  test("that is nothing while it fires says that it is held", () => {
+    expect(valueText(fires)).toBe("0 (none now, it is kept firing)");
+    expect(valueText({ ...fires, value: 12 })).toBe("12");
+    for (const other of [{ state: "resolved" }, { health: true }, { peak: 0 }] as const) {
+      expect(valueText({ ...fires, ...other })).toBe("0");
+    }
+  });
+});
+
+test("one of something is no more than one", () => {
+  expect([0, 1, 2, 1234].map((n) => plural(n, "attempt")))
+    .toEqual(["0 attempts", "1 attempt", "2 attempts", "1,234 attempts"]);
 });
 
 describe("a label", () => {

@@ -1,5 +1,5 @@
 // Numbers, times and labels as the page says them.
-import type { HistoryLabel, LostByStage, ViewSums } from "../../../../core/view/view.ts";
+import type { HistoryLabel, LostByStage, ViewAlert, ViewSums } from "../../../../core/view/view.ts";
 
 /** A rate or a count where there is little room: 0.25, 12.3, 4,560, 12.3 k, 1.25 M. */
 export function short(n: number): string {
@@ -20,6 +20,11 @@ function scaled(n: number, unit: string): string {
 /** A count as it is: 1,234,567. */
 export function whole(n: number): string {
   return Math.round(n).toLocaleString("en-US");
+}
+
+/** How many of something there are: 1 drop, 2 drops. */
+export function plural(n: number, one: string): string {
+  return `${whole(n)} ${one}${Math.round(n) === 1 ? "" : "s"}`;
 }
 
 /** A share of a whole: 12.3 %, <0.1 %. */
@@ -92,10 +97,29 @@ export function missing(sums: ViewSums, lost: LostByStage): { exact: boolean; te
   const all = sums.other + sums.lost;
   const by = stages.filter(([stage]) => lost[stage] > 0)
     .map(([stage, name]) => `${name} ${short(lost[stage])}`);
-  if (lost.unreadable > 0) by.push(`${short(lost.unreadable)} unreadable lines`);
+  if (lost.unreadable > 0) by.push(plural(lost.unreadable, "unreadable line"));
   if (all === 0 && by.length === 0) return { exact: true, text: "exact" };
+  // What a rule's window had no room for was counted: it is missing from that rule's numbers alone.
+  if (all === 0) return { exact: false, text: `at least: ${by.join(", ")}` };
   const where = by.length === 0 ? "" : ` (${by.join(", ")})`;
   return { exact: false, text: `at least: ${short(all)} missing${where}` };
+}
+
+/** An alert's value; where it fires though there is nothing any more, that it does so for a while. */
+export function valueText({ value, state, health, peak }: AlertValue): string {
+  const isHeld = value === 0 && peak > 0 && state === "firing" && !health;
+  return isHeld ? "0 (none now, it is kept firing)" : short(value);
+}
+
+/** What an alert's value is made of. */
+export type AlertValue = Pick<ViewAlert, "value" | "peak" | "state" | "health">;
+
+/** How sure an alert's numbers are. */
+export function sureText({ exact, lost }: Pick<ViewAlert, "exact" | "lost">): string {
+  if (exact) return "exact";
+  return lost > 0
+    ? `at least; ${whole(lost)} missing in the window`
+    : "at least; nobody counted for a part of it";
 }
 
 /** Cores in use: 0.023 is 2.3 %. */
