@@ -154,8 +154,8 @@ function drawLine(runs: readonly Run[]): string {
 }
 
 /**
- * Draws screens one after the other, for ever; one alone stands still. A character is taken to be one
- * column wide.
+ * Draws screens one after the other, for ever; one alone stands still, and the first one does for those
+ * who want no motion. A character is taken to be one column wide.
  *
  * @param title what it shows, for those who can't see it
  */
@@ -194,7 +194,7 @@ export function terminalSvg(
     screens.length > 1
       ? `<style>@keyframes f{${steps.join("")}}#f{animation:f ${
         total.toFixed(2)
-      }s steps(1,end) infinite}</style>`
+      }s steps(1,end) infinite}@media (prefers-reduced-motion:reduce){#f{animation:none}}</style>`
       : "",
     `<defs>${[...known].map(([drawn, id]) => `<g id="${id}">${drawn}</g>`).join("\n")}</defs>`,
     `<rect width="100%" height="100%" rx="8" fill="${paper}"/>`,

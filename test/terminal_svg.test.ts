@@ -60,6 +60,7 @@ describe("a picture of a terminal", () => {
     expect(svg.match(/<use /g)?.length).toBe(6);
     expect(svg).toContain("66.67%");
     expect(svg).toContain("1.50s");
+    expect(svg).toContain("@media (prefers-reduced-motion:reduce){#f{animation:none}}</style>");
     expect(draw("still")).not.toContain("@keyframes");
   });
 });

@@ -217,7 +217,7 @@ async function watchHere(
         shown.catch(end);
       },
     }).finally(() => changes?.stop());
-    lines?.print();
+    if (lines !== undefined) return lines.print();
   } finally {
     end();
     // The screen is closed first, whatever it was that ended the run.
@@ -306,8 +306,7 @@ async function watchElsewhere(
       if (ending.signal.aborted) resolve();
       else ending.signal.addEventListener("abort", () => resolve(), { once: true });
     });
-    lines.print();
-    return exitCode.done;
+    return lines.print();
   } finally {
     end();
     flush();
@@ -333,7 +332,8 @@ interface Lines {
     until: { readonly time: number; readonly end: () => void },
     log?: (message: string) => void,
   ): void;
-  print(): void;
+  /** Returns the exit code: to have counted nothing isn't to have seen no drop. */
+  print(): number;
 }
 
 /** One look: counts what comes, and prints it at the end. */
@@ -346,12 +346,20 @@ function linesOf(
   const json = given.flag("json");
   const limit = given.number("limit", 1, mostRows) ?? (json ? mostRows : defaultLimit);
   const counted = newCounted(fields);
+  let why = "it ended before the first tick";
   return {
     count(feed, until, log) {
       feed.subscribe((event) => {
-        if (event.event === "cut") log?.(`nothing comes from there: ${event.data.why}`);
+        if (event.event === "cut") {
+          why = `nothing comes from there: ${event.data.why}`;
+          log?.(why);
+        }
+        if (event.event === "missed") {
+          log?.("ticks from there were missed: they aren't counted here");
+        }
         if (event.event !== "tick") return;
         addTick(counted, event.data);
+        why = event.data.gap ?? why;
         // The first tick may be a short one: ticks end at multiples of the interval.
         if ((counted.seconds + counted.gapSeconds) * 1000 >= until.time * 0.99) until.end();
       });
@@ -359,9 +367,12 @@ function linesOf(
     print() {
       const once = onceOf(counted, { ...asked, reverse: false });
       const lines = json
-        ? jsonOnce(once, new Date(counted.at).toISOString(), limit)
+        ? jsonOnce(once, new Date(counted.at || Date.now()).toISOString(), limit)
         : showOnce(once, asked.by, limit);
       for (const line of lines) terminal.out(line);
+      if (once.summary.seconds > 0) return exitCode.done;
+      terminal.log(`nothing was counted: ${why}`);
+      return exitCode.source;
     },
   };
 }

@@ -150,6 +150,7 @@ describe("a watch that runs elsewhere", () => {
     const events = listen(feed);
     await until(() => events.some(({ event }) => event === "cut"));
     expect(events.filter(({ event }) => event === "tick")).toEqual([]);
+    expect(events.some(({ event }) => event === "missed")).toBe(true);
   });
 
   test("has an address, and nobody answers at that", async () => {

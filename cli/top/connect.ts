@@ -215,9 +215,8 @@ function eventOf(name: string | undefined, data: string): FeedEvent | undefined 
       const read = v.safeParse(ChangedSchema, body);
       return read.success ? { event: "changed", data: read.output } : undefined;
     }
-    // Which run it is now is asked when the stream is joined; what was missed can't be had again.
     case "reset":
-      return { event: "joined" };
+      return { event: "missed" };
     default:
       return undefined;
   }

@@ -4,7 +4,7 @@ import type { ViewTick } from "../../core/view/view.ts";
 import { randomFrom } from "../../test/random.ts";
 import { addPast, addTick, allRates, coveredAt, newCounted } from "./counted.ts";
 import type { Counted } from "./counted.ts";
-import { commonest, rowsOf } from "./row.ts";
+import { commonest, rowsOf, whereOf } from "./row.ts";
 import type { RowQuery } from "./row.ts";
 
 const fields: readonly FieldName[] = ["reason", "owner"];
@@ -166,15 +166,40 @@ describe("the minute before", () => {
       restSeries: 3,
       total: 35,
       seconds: 2,
-      missing: 2,
+      missing: 5,
+      // No room in a map was for 3 of the 35; 2 more were lost.
+      other: 3,
+      lost: 2,
       exact: false,
     });
     addTick(made, tickOf(1_004_000, [[["A", "x"], 40]]));
     expect(row(made, "A").values).toEqual([10, null, 20, 40]);
     expect(row(made, "A").total).toBe(70);
     expect(rowsOf(made, query).map(({ labels }) => labels[0])).toEqual(["A", "B", null]);
-    expect(made.sums).toEqual({ seen: 77, counted: 75, other: 0, lost: 2 });
+    expect(made.sums).toEqual({ seen: 77, counted: 72, other: 3, lost: 2 });
     expect(made.seconds).toBe(3); // 2 of the minute before, and the tick.
+  });
+
+  test("has the drops that its totals say, also where a step was counted in part", () => {
+    const made = newCounted(fields);
+    const values = [100, 10];
+    addPast(made, {
+      ...{ by: fields, from: 1_000_000, to: 1_002_000, step: 1000, total: 40, seconds: 1.3 },
+      series: [{ labels: { reason: "A", owner: "x" }, total: 40, values }],
+      ...{ rest: null, restSeries: 0, missing: 7, other: 0, lost: 7, exact: false },
+    });
+    expect(row(made, "A").total).toBeCloseTo(40, 9);
+    expect(made.sums).toEqual({ seen: 47, counted: 40, other: 0, lost: 7 });
+    expect(made.seconds).toBe(1.3);
+  });
+
+  test("that was quiet says what was lost in it", () => {
+    const made = newCounted(fields);
+    addPast(made, {
+      ...{ by: fields, from: 1_000_000, to: 1_002_000, step: 1000, total: 0, seconds: 2 },
+      ...{ series: [], rest: null, restSeries: 0, missing: 7, other: 0, lost: 7, exact: false },
+    });
+    expect(made.sums).toEqual({ seen: 7, counted: 0, other: 0, lost: 7 });
   });
 });
 
@@ -200,6 +225,27 @@ describe("rows", () => {
     expect(names({ filters: [{ is: { reason: ["A", "C"] } }] })).toEqual(["A", "C"]);
     expect(names({ filters: [{ is: { owner: [""] } }] })).toEqual(["C"]);
     expect(names({ filters: [{ is: { owner: [null] } }] })).toEqual([]);
+  });
+
+  test("are looked up by their labels, also those that a text picks out", () => {
+    const is = { is: { reason: ["A", "B"] } };
+    expect(whereOf(made, [is])).toEqual({ where: is.is, without: [] });
+    expect(whereOf(made, [{ text: "NGINX" }]))
+      .toEqual({ where: { owner: ["Nginx", "nginx"] }, without: [] });
+    expect(whereOf(made, [is, { text: "n" }, { text: "dns" }]))
+      .toEqual({ where: { reason: ["A", "B"], owner: ["dns"] }, without: [] });
+    // In the reason of some and in the owner of others: neither picks out all of them, and no more.
+    const mixed = counted(
+      tickOf(1_000_000, [[["x", "a"], 1], [["y", "x"], 1], [["y", "a"], 1]]),
+    );
+    expect(whereOf(mixed, [{ text: "x" }, { text: "y" }]))
+      .toEqual({ where: { reason: ["y"] }, without: ["x"] });
+    // Too many to ask for.
+    const many = counted(
+      tickOf(1_000_000, Array.from({ length: 60 }, (_, i) => [["A", `p${i}`], 1] as const)),
+      tickOf(1_001_000, [[["A", "q"], 1]]),
+    );
+    expect(whereOf(many, [{ text: "p" }])).toEqual({ where: {}, without: ["p"] });
   });
 
   test("know what most of them have in common", () => {

@@ -91,38 +91,49 @@ export function addTick(counted: Counted, tick: ViewTick): void {
   if (rest > 0) addDrops(counted, counted.fields.map(() => null), rest, parts);
 }
 
-/** The minute before the first tick, as somebody else counted it: a series for each combination. */
+/**
+ * The minute before the first tick, as somebody else counted it: a series for each combination. What is
+ * `other` is in the series, under its reason; what is lost is in none.
+ */
 export function addPast(counted: Counted, drops: Drops): void {
+  if (counted.second !== -1) return;
+  const { sums } = counted;
+  sums.seen += drops.total + drops.lost;
+  sums.counted += Math.max(0, drops.total - drops.other);
+  sums.other += drops.other;
+  sums.lost += drops.lost;
   const seconds = drops.step / 1000;
   const series = [...drops.series, ...(drops.rest === null ? [] : [drops.rest])];
+  const isKnown = (i: number): boolean =>
+    series.some(({ values }) => typeof values[i] === "number");
   const steps = Math.max(0, ...series.map(({ values }) => values.length));
+  if (steps === 0) return;
   const last = Math.floor((drops.from + steps * drops.step - 1) / 1000);
-  if (steps === 0 || counted.second !== -1) return;
   counted.from = drops.from;
   counted.at = drops.from + steps * drops.step;
+  counted.seconds += drops.seconds;
   moveOn(counted, last);
+  // Values are rates of what was counted of a step, which may be less than all of it: only the totals
+  // say how many drops these are.
+  const parts = series.map(({ total, values }) => {
+    const sum = values.reduce<number>((all, value) => all + (value ?? 0), 0);
+    return sum > 0 ? total / sum : 0;
+  });
   for (let i = 0; i < steps; i++) {
-    const known = series.some(({ values }) => typeof values[i] === "number");
-    if (!known) continue;
-    const parts = partsOf(drops.from + i * drops.step, drops.from + (i + 1) * drops.step);
-    counted.seconds += seconds;
-    for (const [second, part] of parts) {
+    if (!isKnown(i)) continue;
+    const time = partsOf(drops.from + i * drops.step, drops.from + (i + 1) * drops.step);
+    for (const [second, part] of time) {
       if (second > last - minute) counted.covered[second % minute]! += seconds * part;
     }
-    for (const { labels, values } of series) {
-      const n = (values[i] ?? 0) * seconds;
+    for (const [at, { labels, values }] of series.entries()) {
+      const n = (values[i] ?? 0) * parts[at]!;
       if (n === 0) continue;
-      addDrops(counted, counted.fields.map((field) => labels[field] ?? null), n, parts);
-      counted.sums.seen += n;
-      counted.sums.counted += n;
-      for (const [second, part] of parts) {
+      addDrops(counted, counted.fields.map((field) => labels[field] ?? null), n, time);
+      for (const [second, part] of time) {
         if (second > last - minute) counted.seen[second % minute]! += n * part;
       }
     }
   }
-  const missing = drops.missing;
-  counted.sums.seen += missing;
-  counted.sums.lost += missing;
 }
 
 /** The seconds from one time to another, and what part of the time lies in each. */

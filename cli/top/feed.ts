@@ -13,11 +13,15 @@ import type {
 /** Only drops that have one of these labels, for each field. */
 export type Where = Readonly<Record<string, readonly HistoryLabel[]>>;
 
-/** What comes by itself; `cut`: nothing comes any more, and why; `joined`: it does again. */
+/**
+ * What comes by itself; `cut`: nothing comes any more, and why; `joined`: it does again; `missed`: what
+ * came meanwhile is gone, and only asking for all of it again tells what it was.
+ */
 export type FeedEvent =
   | ViewEvent
   | { readonly event: "cut"; readonly data: { readonly why: string } }
-  | { readonly event: "joined" };
+  | { readonly event: "joined" }
+  | { readonly event: "missed" };
 
 /** The little that the screen asks. What goes wrong is thrown as an error with a code. */
 export interface Feed {

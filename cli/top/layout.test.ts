@@ -61,6 +61,7 @@ function picture(
     choice: whole,
     alerts: [],
     stacks: undefined,
+    without: [],
     reasonName: undefined,
     reason: undefined,
     message: "",
@@ -107,6 +108,8 @@ const alert: ViewAlert = {
   inhibitedBy: [],
 };
 
+const named = (dev: string): string => `  SocketFilterDrops dev=${dev}`;
+
 describe("the screen", () => {
   test("has a head, the table with the most drops first, and the keys", () => {
     const lines = text(picture(made));
@@ -152,12 +155,38 @@ describe("the screen", () => {
     expect(pane[4]).toMatch(/^PENDING Other/);
   });
 
+  test("has as many firing alerts in the line as fit, whole, and says how many more there are", () => {
+    const alerts = ["A", "B", "C", "D"].map((dev) => ({ ...alert, labels: { dev } }));
+    const line = (columns: number, some = alerts): string =>
+      text(picture(made, {}, { alerts: some }), columns)[3]!;
+    for (let columns = 42; columns < 120; columns++) {
+      const number = columns < 67 ? 1 : columns < 92 ? 2 : columns < 108 ? 3 : 4;
+      expect(line(columns)).toBe(
+        "4 FIRING" + ["A", "B", "C", "D"].slice(0, number).map(named).join("") +
+          (number < 4 ? `  +${4 - number} more` : ""),
+      );
+    }
+    expect(line(33)).toBe("4 FIRING  SocketFilterD…  +3 more");
+    expect(line(20, alerts.slice(0, 1))).toBe("1 FIRING  SocketFil…");
+  });
+
+  test("says which texts the stacks are not of, and that no row has none", () => {
+    const title = (more: Partial<Choice>, without: readonly string[]): string[] => {
+      const lines = text(picture(made, { pane: "stack", ...more }, { without }));
+      return lines.slice(lines.findIndex((line) => line.startsWith("──"))).slice(0, 2);
+    };
+    expect(title({}, ["a", "b"])[0]).toBe("── stacks of SOCKET_FILTER - without /a without /b");
+    expect(title({ filters: [{ text: "nobody" }] }, []))
+      .toEqual(["── stacks", "no drops, no stacks"]);
+  });
+
   test("shows the stacks of the selected row, innermost function first, and scrolls them", () => {
     const stacks = {
       from: 0,
       to: 1,
       total: 1234,
       kept: 32,
+      keptFrom: 0,
       stacks: [{
         reason: "SOCKET_FILTER",
         frames: ["entry", "ip_rcv", "udp_rcv"],
@@ -314,6 +343,7 @@ describe("no line", () => {
             to: 1,
             total: 3,
             kept: 1,
+            keptFrom: 0,
             stacks: [{
               reason: nameFrom(random),
               frames: [nameFrom(random), nameFrom(random)],

@@ -25,6 +25,8 @@ export interface Picture {
   readonly choice: Choice;
   readonly alerts: readonly ViewAlert[];
   readonly stacks: Stacks | undefined;
+  /** Texts of filters that the stacks are not of. */
+  readonly without: readonly string[];
   /** The reason that the pane is about, and what is known of it. */
   readonly reasonName: string | undefined;
   readonly reason: ViewReason | undefined;
@@ -70,7 +72,7 @@ export function layOut(picture: Picture, size: Size): Line[] {
     ? [...head, ...helpLines(picture.choice, size, size.rows - head.length - 1)]
     : [
       ...head,
-      ...(room.alert === 0 ? [] : [alertLine(firing)]),
+      ...(room.alert === 0 ? [] : [alertLine(firing, size.columns, picture.bars === "utf8")]),
       ...tableLines(picture, size.columns, room.table),
       ...paneLines(picture, size.columns, room.pane),
     ];
@@ -122,10 +124,26 @@ function sureLine({ counted, trouble, alerts }: Picture): Line {
   ];
 }
 
-function alertLine(firing: readonly ViewAlert[]): Line {
+/** As many whole names as there is room for, and how many more there are; one at least, cut if need be. */
+function alertLine(firing: readonly ViewAlert[], columns: number, utf8: boolean): Line {
+  const number = `${firing.length} FIRING`;
+  const more = (shown: number): string =>
+    shown < firing.length ? `  +${firing.length - shown} more` : "";
+  const shown: Span[] = [];
+  let used = widthOf(number);
+  for (const alert of firing) {
+    const name = clean(alertName(alert), utf8);
+    const count = shown.length + 1;
+    const room = columns - used - 2 - widthOf(more(count));
+    if (count > 1 && widthOf(name) > room) break;
+    const whole = cut(name, Math.max(1, room), utf8 ? "…" : "~");
+    used += 2 + widthOf(whole);
+    shown.push([whole, colourOf(alert)]);
+  }
   return [
-    [`${firing.length} FIRING`, "red"],
-    ...firing.flatMap((alert): Span[] => ["  ", [alertName(alert), colourOf(alert)]]),
+    [number, "red"],
+    ...shown.flatMap((name): Span[] => ["  ", name]),
+    [more(shown.length), "dim"],
   ];
 }
 
@@ -166,12 +184,13 @@ function tableLines(picture: Picture, columns: number, room: number): Line[] {
 
 /** What the pane is about, and its lines. */
 function paneOf(picture: Picture, columns: number): PaneText {
-  const { choice, rows, alerts, stacks, reasonName, reason } = picture;
+  const { choice, rows, alerts, stacks, without, reasonName, reason } = picture;
   if (choice.pane === "alerts") return alertPane(alerts, columns);
   if (choice.pane === "reason") return reasonPane(reasonName, reason, columns);
   const row = selectedRow(choice, rows);
-  const name = row === undefined ? "nothing" : row.labels.map(showLabelOf).join(" ") || "all";
-  return stackPane(name, stacks);
+  if (row === undefined) return stackPane(undefined, stacks);
+  const name = row.labels.map(showLabelOf).join(" ") || "all";
+  return stackPane([name, ...without.map((text) => `without /${text}`)].join(" "), stacks);
 }
 
 function paneLines(picture: Picture, columns: number, room: number): Line[] {

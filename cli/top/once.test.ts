@@ -1,4 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { exitCode } from "../../core/error.ts";
+import { serve } from "../../test/server.ts";
+import { topCommand } from "../commands/top.ts";
+import { readOptions } from "../option.ts";
 import { addTick, newCounted } from "./counted.ts";
 import { jsonOnce, onceOf, showOnce } from "./once.ts";
 
@@ -82,8 +86,67 @@ describe("one look", () => {
     expect(JSON.parse(lines[2]!).data).toMatchObject({ drops: 200, rows: 2, exact: true });
   });
 
-  test("of nothing says so", () => {
-    const none = onceOf(newCounted(["reason"]), { ...query, by: ["reason"] });
-    expect(showOnce(none, ["reason"], 20).at(-1)).toBe("0 drops in 0ms, exact");
+  test("in which nothing was counted has no table, and isn't exact", () => {
+    const never = newCounted(["reason"]);
+    const gap = structuredClone(never);
+    for (const at of [1000, 4000]) {
+      addTick(gap, {
+        ...{ at, seconds: 0, seen: 0, counted: 0, other: 0, lost: 0 },
+        ...{ gap: "bpftrace ended", drops: [], cost: { cpu: 0, memoryBytes: 0 } },
+      });
+    }
+    for (const [made, gapSeconds] of [[never, 0], [gap, 3]] as const) {
+      const none = onceOf(made, { ...query, by: ["reason"] });
+      expect(showOnce(none, ["reason"], 20)).toEqual([]);
+      expect(none.summary).toMatchObject({ seconds: 0, gapSeconds, drops: 0, exact: false });
+    }
+  });
+
+  test("that ends before a tick came fails, and says why", async () => {
+    const served = await serve();
+    try {
+      for (const json of [true, false]) {
+        const over = new AbortController();
+        const [out, said]: [string[], string[]] = [[], []];
+        const args = [
+          "--connect",
+          served.server.url,
+          "--duration",
+          "1h",
+          ...json ? ["--json"] : [],
+        ];
+        const begun = Date.now();
+        const code = await topCommand.run(readOptions(args, topCommand.options), {
+          out: (line) => void out.push(line),
+          log(message) {
+            said.push(message);
+            if (message.startsWith("counting drops")) over.abort();
+          },
+          colour: false,
+          isTerminal: false,
+          signal: over.signal,
+          onHangup: () => {},
+        });
+        expect(code).toBe(exitCode.source);
+        expect(said.at(-1)).toBe("nothing was counted: it ended before the first tick");
+        expect(out.length).toBe(json ? 1 : 0);
+        if (!json) continue;
+        const { timestamp, data } = JSON.parse(out[0]!);
+        expect(data).toMatchObject({ seconds: 0, seen: 0, exact: false });
+        expect(Date.parse(timestamp)).toBeGreaterThanOrEqual(begun);
+      }
+    } finally {
+      await served.stop();
+    }
+  });
+
+  test("that saw no drop says so, and is exact", () => {
+    const quiet = newCounted(["reason"]);
+    addTick(quiet, {
+      ...{ at: 1000, seconds: 1, seen: 0, counted: 0, other: 0, lost: 0, gap: null, drops: [] },
+      cost: { cpu: 0, memoryBytes: 0 },
+    });
+    const none = onceOf(quiet, { ...query, by: ["reason"] });
+    expect(showOnce(none, ["reason"], 20).at(-1)).toBe("0 drops in 1s, exact");
   });
 });

@@ -28,7 +28,7 @@ export interface OnceSummary {
   readonly lost: number;
   /** Seconds in which nobody counted. */
   readonly gapSeconds: number;
-  /** Whether nothing is missing from the numbers. */
+  /** Whether nothing is missing from the numbers; not where nothing was counted at all. */
   readonly exact: boolean;
   /** Drops that fit, and in how many rows. */
   readonly drops: number;
@@ -61,20 +61,24 @@ export function onceOf(counted: Counted, query: RowQuery): Once {
       other,
       lost,
       gapSeconds: rounded(gapSeconds),
-      exact: other + lost === 0 && gapSeconds === 0,
+      exact: seconds > 0 && other + lost === 0 && gapSeconds === 0,
       drops,
       rows: rows.length,
     },
   };
 }
 
-/** The table, and a line that says how long was looked, and how sure the numbers are. */
+/**
+ * The table, and a line that says how long was looked, and how sure the numbers are. Where nothing was
+ * counted there is none.
+ */
 export function showOnce(
   { rows, summary }: Once,
   by: readonly FieldName[],
   limit: number,
 ): string[] {
   const { seconds, drops, other, lost, gapSeconds, exact } = summary;
+  if (seconds === 0) return [];
   const shown = rows.slice(0, limit).map((row) => [
     ...by.map((field) => showOnceLabel(row.labels[field])),
     showNumber(Math.round(row.drops)),

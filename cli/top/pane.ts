@@ -16,8 +16,9 @@ export interface PaneText {
   readonly lines: readonly Line[];
 }
 
-/** The innermost function first, as a kernel oops prints it. */
-export function stackPane(of: string, stacks: Stacks | undefined): PaneText {
+/** The innermost function first, as a kernel oops prints it. `of` is undefined where there is no drop. */
+export function stackPane(of: string | undefined, stacks: Stacks | undefined): PaneText {
+  if (of === undefined) return { title: "stacks", lines: [["no drops, no stacks"]] };
   if (stacks === undefined) return { title: `stacks of ${of}`, lines: [["…"]] };
   const { total, kept } = stacks;
   const title = `stacks of ${of}: ${plural(total, "drop")}, ${showNumber(kept)} walked`;

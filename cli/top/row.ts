@@ -3,6 +3,7 @@ import type { FieldName } from "../../core/drop/field.ts";
 import type { HistoryLabel } from "../../core/view/view.ts";
 import { dropsAt, keyOf, minute, ratesOf } from "./counted.ts";
 import type { Counted } from "./counted.ts";
+import type { Where } from "./feed.ts";
 
 /** Only drops with these labels, or with a text in one of their labels. */
 export type Filter =
@@ -13,6 +14,9 @@ export type Filter =
     readonly before?: readonly FieldName[];
   }
   | { readonly text: string };
+
+/** Labels that a text is turned into, at most: the API takes a hundred of a field. */
+const mostLabels = 50;
 
 export const sortKeys = ["rate", "average", "total", "share", "name"] as const;
 export type SortKey = (typeof sortKeys)[number];
@@ -86,6 +90,40 @@ function orderOf(sort: SortKey): (a: Row, b: Row) => number {
 
 function byName(a: Row, b: Row): number {
   return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+}
+
+/**
+ * What filters ask for as labels, which is all that can be looked up. A text becomes the labels of a
+ * field that it is in, where these alone pick out what fits it; `without` are the texts that can't be
+ * said so.
+ */
+export function whereOf(
+  counted: Counted,
+  filters: readonly Filter[],
+): { readonly where: Where; readonly without: readonly string[] } {
+  const where: Record<string, readonly HistoryLabel[]> = {};
+  for (const filter of filters) if ("is" in filter) Object.assign(where, filter.is);
+  const texts = filters.flatMap((filter) => "text" in filter ? filter.text : []);
+  const without: string[] = [];
+  if (texts.length === 0) return { where, without };
+  const isFit = matcherOf(counted.fields, filters.filter((filter) => "is" in filter));
+  let labels = [...counted.entries.values()].map((entry) => entry.labels).filter(isFit);
+  for (const text of texts) {
+    const fits = matcherOf(counted.fields, [{ text }]);
+    const found = counted.fields.flatMap((field, place) => {
+      const own = new Set(labels.map((each) => each[place] ?? null).filter((each) => fits([each])));
+      const isAll = own.size <= mostLabels &&
+        labels.every((each) => own.has(each[place] ?? null) === fits(each));
+      return isAll ? [[field, [...own].sort()] as const] : [];
+    }).sort(([, a], [, b]) => a.length - b.length)[0];
+    if (found === undefined) {
+      without.push(text);
+      continue;
+    }
+    where[found[0]] = found[1];
+    labels = labels.filter(fits);
+  }
+  return { where, without };
 }
 
 /** Whether the labels of a drop fit all filters. */

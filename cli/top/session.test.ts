@@ -1,4 +1,6 @@
 // What whoever looks sees, of real runs and real servers; only the terminal is one of the test's.
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { afterEach, describe, expect, test } from "bun:test";
 import { closed, ruleText, startRun, until } from "../../test/run.ts";
 import type { Run } from "../../test/run.ts";
@@ -76,6 +78,42 @@ async function started(): Promise<Run> {
   return run;
 }
 
+/** A way to a server that can be closed, so that all that use it are cut off, and opened again. */
+async function wayTo(
+  url: string,
+): Promise<{ readonly url: string; close(): void; open(): void }> {
+  const { hostname, port } = new URL(url);
+  const sockets = new Set<Socket>();
+  let isOpen = true;
+  const server = createServer((near) => {
+    if (!isOpen) return void near.destroy();
+    const far = connect(Number(port), hostname);
+    for (const [own, other] of [[near, far], [far, near]] as const) {
+      sockets.add(own);
+      own.on("error", () => other.destroy());
+      own.on("close", () => {
+        sockets.delete(own);
+        other.destroy();
+      });
+      own.pipe(other);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const close = (): void => {
+    isOpen = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  ending.push(() => {
+    close();
+    server.close();
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close,
+    open: () => void (isOpen = true),
+  };
+}
+
 const sees = (watched: Watched, text: RegExp): boolean =>
   watched.lines().some((line) => text.test(line));
 
@@ -95,6 +133,22 @@ describe("a session", () => {
     await until(() => sees(watched, /^FIRING Closed dport=53/));
     watched.type("\x1a");
     await until(() => sees(watched, /there is no shell to go back to/));
+  });
+
+  test("has the numbers of alerts that go on firing, and the stacks of what a text picks out", async () => {
+    const run = await started();
+    const watched = await watch(feedOf(run.view, () => run.driven.at));
+    await run.second(closed(30));
+    await until(() => sees(watched, /^1 FIRING/));
+    watched.type("dd");
+    await until(() => sees(watched, /^ {2}value 30, peak 30, 30 in all/));
+    // Nothing but the ticks tells of these: the alert fires as before.
+    await run.second(closed(50));
+    await until(() => sees(watched, /^ {2}value 80, peak 80, 80 in all/));
+    watched.type("dd/socket\r");
+    await until(() => sees(watched, /stacks of NO_SOCKET -: 80 drops/));
+    watched.type("\x1b/nobody\r");
+    await until(() => sees(watched, /no drops, no stacks/));
   });
 
   test("stands still while it is paused, and has everything when it goes on", async () => {
@@ -186,6 +240,42 @@ describe("a session", () => {
       await until(() => joined >= 2, 15_000);
       await again.run.second(closed(3));
       await until(() => sees(watched, /^> NO_SOCKET +- +3\.0 +3\.0 +3 +100%/));
+    },
+    30_000,
+  );
+
+  test(
+    "has what was counted while it was cut off, however long that was: that is no gap",
+    async () => {
+      const served = await serve({ limits: { ringEvents: 10 } });
+      ending.push(() => served.stop());
+      await served.run.second(closed(30));
+      const over = new AbortController();
+      ending.push(() => over.abort());
+      const way = await wayTo(served.server.url);
+      const feed = connectTo({ url: way.url, token: undefined, signal: over.signal });
+      const events: string[] = [];
+      const watched = await watch({
+        ...feed,
+        subscribe: (listener) =>
+          feed.subscribe((event) => {
+            events.push(event.event);
+            listener(event);
+          }),
+      });
+      await until(() => events.includes("joined"));
+      await served.run.second(closed(4));
+      await until(() => sees(watched, /^> NO_SOCKET +- +4\.0 +17\.0 +34 /));
+      way.close();
+      await until(() => sees(watched, /NOT CONNECTED: /));
+      for (let i = 0; i < 200; i++) await served.run.second(closed(2));
+      way.open();
+      await until(() => events.includes("missed"), 15_000);
+      await until(() => sees(watched, /^> NO_SOCKET +- +2\.0 +2\.0 +1[12]\d /));
+      await served.run.second(closed(5));
+      await until(() => sees(watched, /^> NO_SOCKET +- +5\.0 /));
+      expect(sees(watched, /^exact {2}total 1[12]\d in (1m|59s)/)).toBe(true);
+      expect(sees(watched, /nobody counted/)).toBe(false);
     },
     30_000,
   );

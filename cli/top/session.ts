@@ -9,10 +9,10 @@ import type { Choice } from "./choice.ts";
 import { addPast, addTick, newCounted } from "./counted.ts";
 import type { Counted } from "./counted.ts";
 import type { Key } from "./key.ts";
-import type { Feed, FeedEvent, Where } from "./feed.ts";
+import type { Feed, FeedEvent } from "./feed.ts";
 import { layOut, pageOf } from "./layout.ts";
 import type { Picture } from "./layout.ts";
-import { commonest, filterOf, rowsOf } from "./row.ts";
+import { commonest, filterOf, rowsOf, whereOf } from "./row.ts";
 import type { Filter, Row } from "./row.ts";
 
 /** Milliseconds between two frames at least, and between two looks at what doesn't come by itself. */
@@ -58,10 +58,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   let counted = newCounted([]);
   /** Ticks that came while the minute before them was asked for. */
   let early: ViewTick[] | undefined;
+  /** Whether ticks were missed, so that all is to be begun anew with the minute before now. */
+  let missed = false;
   let screen: Screen | undefined;
   let frozen: Counted | undefined;
   let choice = options.choice;
   let alerts: readonly ViewAlert[] = [];
+  /** How often they were asked for and answered, and which of these answers is shown. */
+  let [alertsAsked, alertsAnswered, alertsKnown] = [0, 0, 0];
   let message = "";
   let messageAt = 0;
   let trouble = "";
@@ -101,13 +105,17 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const frame = (): void => {
     if (signal.aborted || screen === undefined) return;
     const name = reasonName();
+    const { where, without } = choice.pane === "stack"
+      ? whereOf(shownCounted(), rowFilters())
+      : { where: {}, without: [] };
     const picture: Picture = {
       status,
       counted: shownCounted(),
       rows: currentRows(),
       choice,
       alerts,
-      stacks: stacks.of(JSON.stringify(whereOf(rowFilters()))),
+      stacks: stacks.of(JSON.stringify(where)),
+      without,
       reasonName: name,
       reason: name === undefined ? undefined : reason.of(name),
       message: Date.now() - messageAt < messageStays ? message : "",
@@ -136,7 +144,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 
   const look = (): void => {
     if (choice.pane === "stack" && !choice.paused) {
-      const where = whereOf(rowFilters());
+      const { where } = whereOf(shownCounted(), rowFilters());
       asked(stacks.ask(JSON.stringify(where), () => feed.stacks(where)));
     }
     const name = reasonName();
@@ -144,18 +152,31 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       asked(reason.ask(name, () => feed.reason(name)));
     }
   };
-  const lookAtAlerts = (): void => asked(feed.alerts().then((found) => void (alerts = found)));
+  const lookAtAlerts = (): void => {
+    const order = ++alertsAsked;
+    asked(
+      feed.alerts().then((found) => {
+        // What was asked for later is newer, whichever answer comes first.
+        if (order < alertsKnown) return;
+        alertsKnown = order;
+        alerts = found;
+      }).finally(() => alertsAnswered++),
+    );
+  };
+  const areAlertsShown = (): boolean =>
+    choice.pane === "alerts" || alerts.some(({ state }) => state === "firing");
   const lookAtStatus = (): void =>
     asked(
       feed.status().then((found) => {
         // Another run: what was counted of the one before is over.
-        if (found.instance !== status?.instance) return begin(found);
+        if (missed || found.instance !== status?.instance) return begin(found);
         status = found;
       }),
     );
   const begin = async (found: ViewStatus): Promise<void> => {
     if (early !== undefined) return;
     early = [];
+    missed = false;
     try {
       const begun = newCounted(found.history.fields);
       const past = await feed.past();
@@ -172,6 +193,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       };
       status = found;
       stale = true;
+    } catch (thrown) {
+      // The next look at the status tries it again.
+      missed = true;
+      throw thrown;
     } finally {
       early = undefined;
     }
@@ -198,6 +223,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         trouble = "";
         if (status !== undefined) lookAtStatus();
         lookAtAlerts();
+        break;
+      case "missed":
+        missed = true;
+        lookAtStatus();
         break;
     }
     draw();
@@ -229,6 +258,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const looking = setInterval(() => {
     look();
     lookAtStatus();
+    // That they begin and end is told; their numbers aren't.
+    if (areAlertsShown() && alertsAsked === alertsAnswered) lookAtAlerts();
   }, betweenLooks);
   const close = (): void => {
     clearInterval(looking);
@@ -254,13 +285,6 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     draw();
   }
   return { say, ended: done.promise };
-}
-
-/** The labels that filters ask for; what a text asks for can't be looked up. */
-export function whereOf(filters: readonly Filter[]): Where {
-  const where: Record<string, readonly (string | null)[]> = {};
-  for (const filter of filters) if ("is" in filter) Object.assign(where, filter.is);
-  return where;
 }
 
 /** The last thing that was looked up, by what it was asked for; of one key one look at a time. */
