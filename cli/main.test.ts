@@ -17,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rawControl } from "../test/alert.ts";
 import { makeFolder } from "../test/folder.ts";
 import type { Folder } from "../test/folder.ts";
+import { liveConfigOf } from "../test/live_config.ts";
 
 const main = fileURLToPath(new URL("main.ts", import.meta.url));
 const commands = [
@@ -113,34 +114,7 @@ const ticks = JSON.stringify({
   fields: ["reason", "comm"],
 });
 
-/** A source that drops 10 packets a tick for as long as it may. */
-const liveConfig = `
-import { setTimeout as sleep } from "node:timers/promises";
-import { defineConfig, defineSource, dropCounter, reasonWorld, tally } from "dropwatch";
-
-const world = reasonWorld(new Map([[5, "SOCKET_FILTER"]]), new Map([[0, "core"]]));
-
-export default defineConfig({
-  rules: "rules/",
-  interval: "50ms",
-  source: defineSource({
-    name: "live",
-    facts: () => Promise.resolve({ title: "a test", world, unavailable: () => undefined }),
-    async run({ plan, interval, signal, onAttached, onTick }) {
-      const counter = dropCounter(plan, world);
-      onAttached();
-      while (!signal.aborted) {
-        await sleep(interval, undefined, { signal }).catch(() => {});
-        counter.add({ reason: "SOCKET_FILTER", comm: "flood" }, 10);
-        const { seen, reasons, maps } = counter.take();
-        const sums = tally(seen, maps, 0);
-        const rest = { reasons, maps, samples: [], unreadable: 0 };
-        onTick({ at: Date.now(), seconds: interval / 1000, ...sums, ...rest });
-      }
-    },
-  }),
-});
-`;
+const liveConfig = liveConfigOf({ comm: "flood" }, `rules: "rules/",`);
 
 const commandOf = (args: readonly string[]): string[] => [
   process.execPath,

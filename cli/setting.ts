@@ -224,6 +224,19 @@ export async function readSetting(
   };
 }
 
+/**
+ * The token of `--token-file`, or that of the environment.
+ *
+ * @throws DropwatchError BAD_OPTION.
+ */
+export function readToken(given: Given): string | undefined {
+  const file = given.text("token-file");
+  if (file === undefined) return process.env["DROPWATCH_TOKEN"];
+  const fail = (why: string): DropwatchError =>
+    badOption("token-file", file, `a file with a token: it ${why}`);
+  return readSecret({ file }, process.env, fail);
+}
+
 function listenOf(
   given: Given,
   config: Config,
@@ -232,12 +245,7 @@ function listenOf(
 ): Listen | undefined {
   const address = given.text("listen") ?? config.listen;
   if (address === undefined) return undefined;
-  const named = given.text("token-file");
-  const secret = named !== undefined ? { file: named } : config.token;
-  const fail = (why: string): DropwatchError =>
-    named !== undefined
-      ? badOption("token-file", named, `a file with a token: it ${why}`)
-      : badConfig(file, "token", "…", `a token: it ${why}`);
+  const secret = given.text("token-file") === undefined ? config.token : undefined;
   if (typeof secret === "string") {
     const clear = secretsInTheClear(file, terminal);
     clear.found("token", "the server");
@@ -246,9 +254,11 @@ function listenOf(
   const allowed = given.list("allow-host");
   return {
     address,
-    token: secret === undefined
-      ? process.env["DROPWATCH_TOKEN"]
-      : readSecret(secret, process.env, fail),
+    token: secret === undefined ? readToken(given) : readSecret(
+      secret,
+      process.env,
+      (why) => badConfig(file, "token", "…", `a token: it ${why}`),
+    ),
     allowedHosts: allowed.length > 0 ? allowed : config.allowedHosts ?? [],
   };
 }

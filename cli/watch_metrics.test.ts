@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { makeFolder } from "../test/folder.ts";
 import type { Folder } from "../test/folder.ts";
+import { liveConfigOf } from "../test/live_config.ts";
 import { Receiver } from "../test/receiver.ts";
 import { until } from "../test/run.ts";
 import { pointsOf, standForCollector } from "../test/services/otlp.ts";
@@ -15,33 +16,7 @@ export default rule({
 });
 `;
 
-/** A source that drops 10 packets a tick for as long as it may. */
-const config = `
-import { setTimeout as sleep } from "node:timers/promises";
-import { defineConfig, defineSource, dropCounter, reasonWorld, tally } from "dropwatch";
-
-const world = reasonWorld(new Map([[5, "SOCKET_FILTER"]]), new Map([[0, "core"]]));
-
-export default defineConfig({
-  interval: "50ms",
-  source: defineSource({
-    name: "live",
-    facts: () => Promise.resolve({ title: "a test", world, unavailable: () => undefined }),
-    async run({ plan, interval, signal, onAttached, onTick }) {
-      const counter = dropCounter(plan, world);
-      onAttached();
-      while (!signal.aborted) {
-        await sleep(interval, undefined, { signal }).catch(() => {});
-        counter.add({ reason: "SOCKET_FILTER", dev: "eth0" }, 10);
-        const { seen, reasons, maps } = counter.take();
-        const sums = tally(seen, maps, 0);
-        const rest = { reasons, maps, samples: [], unreadable: 0 };
-        await onTick({ at: Date.now(), seconds: interval / 1000, ...sums, ...rest });
-      }
-    },
-  }),
-});
-`;
+const config = liveConfigOf({ dev: "eth0" });
 
 let folder: Folder;
 let receiver: Receiver;

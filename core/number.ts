@@ -17,3 +17,8 @@ export function showBytes(bytes: number): string {
 export function plural(n: number, noun: string): string {
   return `${showNumber(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
+
+/** A number with three digits behind the point. */
+export function thousandths(n: number): number {
+  return Math.round(n * 1000) / 1000;
+}

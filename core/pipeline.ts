@@ -38,7 +38,7 @@ import type { Happened } from "./watch/health.ts";
 import type { Source, SourceFacts } from "./watch/source.ts";
 import { addTick, noTicks } from "./watch/tick.ts";
 import type { Tick, TickSums } from "./watch/tick.ts";
-import { countKey, countsOf } from "./watch/watch.ts";
+import { countsOf, finderOf } from "./watch/watch.ts";
 import type { ActiveAlert, Transition, Watch } from "./watch/watch.ts";
 import { keeps, lanesIdle, makeWatched, memoriesOf, watchesOf } from "./watched.ts";
 import type { WatchedOptions } from "./watched.ts";
@@ -107,13 +107,10 @@ export function planRules(
   overview?: Count,
 ): Plan {
   const { counts } = countsOf(rules);
-  const key = overview && countKey(overview);
-  if (overview !== undefined && !counts.some((count) => countKey(count) === key)) {
-    counts.push(overview);
-  }
-  const indexes = new Map(counts.map((count, i) => [countKey(count), i]));
+  if (overview !== undefined && finderOf(counts)(overview) === undefined) counts.push(overview);
+  const find = finderOf(counts);
   const evident = [...evidentCounts(rules), ...overview === undefined ? [] : [overview]];
-  const evidence = evidenceFor(evident, (count) => indexes.get(countKey(count))!, facts);
+  const evidence = evidenceFor(evident, (count) => find(count)!, facts);
   return makePlan(counts, undefined, style, evidence);
 }
 

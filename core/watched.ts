@@ -8,7 +8,7 @@ import type { Lane, LaneOptions } from "./lane.ts";
 import type { Count, Plan } from "./plan/plan.ts";
 import { needsCode } from "./rule/checked.ts";
 import type { CheckedRule } from "./rule/checked.ts";
-import { countKey, emptyMemory, identityOf, makeWatch } from "./watch/watch.ts";
+import { emptyMemory, finderOf, identityOf, makeWatch } from "./watch/watch.ts";
 import type { Watch, WatchMemory } from "./watch/watch.ts";
 
 export interface Watched {
@@ -39,8 +39,8 @@ export function makeWatched(
   kept?: WatchMemory,
 ): Watched {
   const { interval, maxSeries, announcer } = options;
-  const indexes = new Map(plan.counts.map((count, i) => [countKey(count), i]));
-  const indexOf = (count: Count): number => indexes.get(countKey(count))!;
+  const find = finderOf(plan.counts);
+  const indexOf = (count: Count): number => find(count)!;
   const memories = before === undefined ? kept === undefined ? [] : [kept] : memoriesOf(before);
   const watchOf = (some: readonly CheckedRule[], own: readonly WatchMemory[]): Watch =>
     makeWatch({ rules: some, plan, indexOf, interval, maxSeries, before: [...own, ...memories] });

@@ -16,14 +16,13 @@ import { showDuration } from "../../core/rule/duration.ts";
 import { runPipeline } from "../../core/pipeline.ts";
 import type { ReasonWorld } from "../../core/plan/predicate.ts";
 import { findRuleFiles } from "../../core/rule/load.ts";
-import { readSecret } from "../../core/secret.ts";
 import { historyBy, usualHistoryFields } from "../../core/view/overview.ts";
 import type { Command, Terminal } from "../command.ts";
 import { endAfter } from "../ending.ts";
 import type { Given } from "../option.ts";
 import { watchRules } from "../rule_changes.ts";
 import type { RuleChanges } from "../rule_changes.ts";
-import { readRules, readSetting } from "../setting.ts";
+import { readRules, readSetting, readToken } from "../setting.ts";
 import { newChoice } from "../top/choice.ts";
 import type { Choice } from "../top/choice.ts";
 import { connectTo } from "../top/connect.ts";
@@ -257,12 +256,7 @@ async function watchElsewhere(
       "none with --connect: the watch there has its own",
     );
   }
-  const file = given.text("token-file");
-  const token = file === undefined ? process.env["DROPWATCH_TOKEN"] : readSecret(
-    { file },
-    process.env,
-    (why) => badOption("token-file", file, `a file with a token: it ${why}`),
-  );
+  const token = readToken(given);
   const over = new AbortController();
   const end = (): void => over.abort();
   const signal = AbortSignal.any([terminal.signal, over.signal]);

@@ -5,6 +5,7 @@ import { fieldNames } from "../drop/field.ts";
 import type { FieldName } from "../drop/field.ts";
 import { badQuery } from "../error.ts";
 import { nearest } from "../nearest.ts";
+import { thousandths } from "../number.ts";
 import type { Drops, DropSeries, DropsQuery, HistoryLabel } from "./view.ts";
 
 /** Drops that have the same labels, in the order of the history's fields. */
@@ -90,7 +91,7 @@ const mostInBlock = 500;
 const fewKeys = 1000;
 
 /** The cells with the most drops; the rest by its reason alone. */
-function mostOf(cells: readonly Cell[], most: number, reasonAt: number): readonly Cell[] {
+export function mostOf(cells: readonly Cell[], most: number, reasonAt: number): readonly Cell[] {
   if (cells.length <= most) return cells;
   const sorted = [...cells].sort((a, b) => b[1] - a[1]);
   const rest = new Map<HistoryLabel, number>();
@@ -453,7 +454,7 @@ export function makeHistory(by: readonly FieldName[]): History {
         total,
         values: Array.from(
           values[slot]!,
-          (n, i) => counted[i]! > 0 ? rounded(n / counted[i]!) : null,
+          (n, i) => counted[i]! > 0 ? thousandths(n / counted[i]!) : null,
         ),
       });
       const told = shown.reduce((sum, id) => sum + totals[id]!, 0);
@@ -463,7 +464,7 @@ export function makeHistory(by: readonly FieldName[]): History {
         from: begin,
         to: end,
         step,
-        seconds: rounded(time),
+        seconds: thousandths(time),
         series: shown.map((id, slot) => finish(labels[id]!, totals[id]!, slot)),
         rest: order.length === shown.length ? null : finish([], total - told, shown.length),
         restSeries: order.length - shown.length,
@@ -529,8 +530,6 @@ export function makeHistory(by: readonly FieldName[]): History {
     },
   };
 }
-
-const rounded = (n: number): number => Math.round(n * 1000) / 1000;
 
 /** The steps that a moment lies in, and which share of it in each; what began before is in the first. */
 function sharesOf(

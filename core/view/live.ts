@@ -22,10 +22,11 @@ import { watchesOf } from "../watched.ts";
 import type { Source, SourceFacts } from "../watch/source.ts";
 import { addTick, noTicks } from "../watch/tick.ts";
 import type { Tick } from "../watch/tick.ts";
-import { countKey } from "../watch/watch.ts";
+import { finderOf } from "../watch/watch.ts";
 import type { ActiveAlert, Transition } from "../watch/watch.ts";
 import { costMeter } from "./cost.ts";
-import { makeHistory, mostSeries } from "./history.ts";
+import { thousandths } from "../number.ts";
+import { makeHistory, mostOf, mostSeries } from "./history.ts";
 import type { HistoryStore } from "./history_store.ts";
 import { overviewReader } from "./overview.ts";
 import { stackLog } from "./stacks.ts";
@@ -224,8 +225,8 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
     const { plan, rules: all } = current();
     const rules = all.filter(({ bundle }) => bundle !== ownBundle);
     if (explained?.plan !== plan || explained.rules !== all) {
-      const indexes = new Map(plan.counts.map((count, i) => [countKey(count), i]));
-      const indexOf = (count: Count): number => indexes.get(countKey(count))!;
+      const find = finderOf(plan.counts);
+      const indexOf = (count: Count): number => find(count)!;
       const { world } = facts;
       explained = {
         plan,
@@ -270,9 +271,9 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
         ...view.readiness(),
         interval: options.interval,
         restarts,
-        sums: { seconds: rounded(seconds), seen, counted, other, lost: lostDrops },
+        sums: { seconds: thousandths(seconds), seen, counted, other, lost: lostDrops },
         recent: { ...recent, counted: recent.seen - recent.other - recent.lost },
-        lost: { ...lost, gapSeconds: rounded(lost.gapSeconds) },
+        lost: { ...lost, gapSeconds: thousandths(lost.gapSeconds) },
         cost: meter.cost,
         rules: {
           loaded: current().rules.filter(({ bundle }) => bundle !== ownBundle).length,
@@ -514,7 +515,7 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
         other,
         lost: lostDrops,
         gap: tick.gap === undefined || tick.gap.over ? null : tick.gap.why,
-        drops: most(cells, reasonAt),
+        drops: mostOf(cells, mostKeys, reasonAt),
         cost: meter.total,
       };
       emit({ event: "tick", data });
@@ -549,8 +550,6 @@ export function makeLiveView(options: LiveViewOptions): LiveView {
   };
 }
 
-const rounded = (n: number): number => Math.round(n * 1000) / 1000;
-
 const severities = ["critical", "warning", "info"];
 const states = ["firing", "pending", "resolved"];
 
@@ -566,23 +565,4 @@ function mostUrgent(alerts: readonly ActiveAlert[]): readonly ActiveAlert[] {
   const rank = ({ rule, state }: ActiveAlert): number =>
     states.indexOf(state.state) * severities.length + severities.indexOf(rule.severity);
   return [...alerts].sort((a, b) => rank(a) - rank(b)).slice(0, mostAlerts);
-}
-
-/** The keys with the most drops, and the others by their reason. */
-function most(
-  cells: ReturnType<ReturnType<typeof overviewReader>>,
-  reasonAt: number,
-): ViewTick["drops"] {
-  if (cells.length <= mostKeys) return cells;
-  const rest = new Map<string | null, number>();
-  for (const [labels, n] of cells.slice(mostKeys)) {
-    const reason = labels[reasonAt]!;
-    rest.set(reason, (rest.get(reason) ?? 0) + n);
-  }
-  return [
-    ...cells.slice(0, mostKeys),
-    ...[...rest].map(([reason, n]) =>
-      [cells[0]![0].map((_, i) => (i === reasonAt ? reason : null)), n] as const
-    ),
-  ];
 }

@@ -6,7 +6,7 @@ import { nearest } from "../nearest.ts";
 import type { Count, Plan } from "../plan/plan.ts";
 import type { SourceFacts } from "../watch/source.ts";
 import type { Tick } from "../watch/tick.ts";
-import { countKey } from "../watch/watch.ts";
+import { finderOf } from "../watch/watch.ts";
 import type { Cell } from "./history.ts";
 import type { HistoryLabel } from "./view.ts";
 
@@ -53,13 +53,12 @@ export function overviewReader(
   overview: Count,
   reasonName: (id: number) => string,
 ): (tick: Tick, plan: Plan) => Cell[] {
-  const key = countKey(overview);
   const reasonAt = fieldNames.filter((field) => overview.by.includes(field)).indexOf("reason");
   const indexes = new WeakMap<Plan, number>();
   return (tick, plan) => {
     let index = indexes.get(plan);
     if (index === undefined) {
-      indexes.set(plan, index = plan.counts.findIndex((count) => countKey(count) === key));
+      indexes.set(plan, index = finderOf(plan.counts)(overview) ?? -1);
     }
     const place = plan.places[index];
     const entries = place?.at === "map" ? tick.maps[place.map]?.entries ?? [] : [];

@@ -135,6 +135,12 @@ export function countKey({ predicate, by, sum }: Count): string {
   );
 }
 
+/** Makes what finds a count among some, those of a plan say; undefined for one that isn't there. */
+export function finderOf(counts: readonly Count[]): (count: Count) => number | undefined {
+  const indexes = new Map(counts.map((count, i) => [countKey(count), i]));
+  return (count) => indexes.get(countKey(count));
+}
+
 /** What is counted, once for all rules that ask for the same. */
 export function countsOf(rules: readonly CheckedRule[]): {
   counts: Count[];
